@@ -1,0 +1,1 @@
+"""What the planner is told: the rule table and the publishers."""

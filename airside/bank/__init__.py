@@ -1,0 +1,1 @@
+"""The prototype bank: what is known, its versions on disk, and the search in it."""

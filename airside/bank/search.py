@@ -1,0 +1,94 @@
+"""Exact cosine search in a bank: the best prototype per class for every patch, and nearest prototypes overall.
+
+Per-class results need every class's own maximum, which FAISS's top-k does not give without searching each class
+alone, so they are one matrix product and a segmented maximum; FAISS's exact inner-product index answers ``nearest``.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+import faiss
+import numpy as np
+
+from airside.bank.bank import PrototypeBank
+from airside.errors import UsageError
+
+_UNIT_SQUARE_TOLERANCE = 0.02  # on |token|^2: half-precision engines round
+
+
+@dataclass(frozen=True, slots=True)
+class Nearest:
+    """The ``k`` most similar prototypes of the whole bank per token, best first."""
+
+    similarity: np.ndarray  # [T, k] float32 cosine
+    prototype_index: np.ndarray  # [T, k] int64 into PrototypeIndex.prototypes
+    class_index: np.ndarray  # [T, k] int32 into PrototypeIndex.names
+
+
+class PrototypeIndex:
+    """A bank laid out for search. Immutable: a new snapshot needs a new index (well below a millisecond)."""
+
+    def __init__(self, bank: PrototypeBank) -> None:
+        counts = [len(known.prototypes) for known in bank.classes]
+        no_rows = np.zeros((0, bank.channels), np.float32)
+        self.names = bank.names
+        self.channels = bank.channels
+        self.prototypes = np.concatenate([no_rows, *(c.prototypes for c in bank.classes)])  # [P, C], class by class
+        self.means = np.concatenate([no_rows, *(c.mean[None] for c in bank.classes)])  # [classes, C]
+        self.class_of_prototype = np.repeat(np.arange(len(counts), dtype=np.int32), counts)  # [P]
+        self._starts = np.cumsum([0, *counts[:-1]]).astype(np.intp)[: len(counts)]
+
+    def class_similarity(self, tokens: np.ndarray) -> np.ndarray:
+        """Best cosine of each token with any prototype of each class.
+
+        tokens [T, C] float32, unit length -> [T, classes] float32 cosine, high = known. Raises
+        :class:`UsageError` on another shape or type, and on NaN or vectors that are not of unit length.
+        """
+        self._require_tokens(tokens)
+        if not self.names:
+            return np.zeros((len(tokens), 0), np.float32)
+        # [P, T], so that the maximum runs over whole rows: along the short last axis it is not vectorised
+        similarity = self.prototypes @ tokens.T
+        best = np.maximum.reduceat(similarity, self._starts, axis=0)
+        return np.ascontiguousarray(best.T)
+
+    def mean_similarity(self, tokens: np.ndarray) -> np.ndarray:
+        """As :meth:`class_similarity`, with each class's mean as its only prototype (PROWL)."""
+        self._require_tokens(tokens)
+        similarity: np.ndarray = tokens @ self.means.T
+        return similarity
+
+    def nearest(self, tokens: np.ndarray, k: int) -> Nearest:
+        """The ``k`` most similar prototypes; ``k`` from 1 to the bank's number of prototypes."""
+        self._require_tokens(tokens)
+        if not 1 <= k <= len(self.prototypes):
+            raise UsageError(f"nearest: wanted k from 1 to {len(self.prototypes)} (prototypes in the bank), got {k}")
+        similarity, index = self._faiss_index.search(np.ascontiguousarray(tokens), k)
+        return Nearest(similarity, index, self.class_of_prototype[index])
+
+    @functools.cached_property
+    def _faiss_index(self) -> faiss.IndexFlatIP:
+        index = faiss.IndexFlatIP(self.channels)
+        index.add(self.prototypes)
+        return index
+
+    def _require_tokens(self, tokens: np.ndarray) -> None:
+        if tokens.ndim != 2 or tokens.shape[1] != self.channels or tokens.dtype != np.float32:
+            raise UsageError(
+                f"tokens: wanted a float32 array of shape [any, {self.channels}], got {tokens.dtype} {tokens.shape}"
+            )
+        off = np.abs(np.einsum("tc,tc->t", tokens, tokens) - 1.0)
+        if not (off <= _UNIT_SQUARE_TOLERANCE).all():  # written so that NaN fails too
+            bad = int(len(off) - (off <= _UNIT_SQUARE_TOLERANCE).sum())
+            raise UsageError(f"tokens: wanted finite vectors of unit length; {bad} of {len(off)} are not")
+
+
+def class_similarity_reference(tokens: np.ndarray, bank: PrototypeBank) -> np.ndarray:
+    """What :meth:`PrototypeIndex.class_similarity` must give: the definition, one number at a time."""
+    result = np.zeros((len(tokens), len(bank.classes)), np.float32)
+    for t, token in enumerate(tokens):
+        for c, known in enumerate(bank.classes):
+            result[t, c] = max(float(np.dot(prototype, token)) for prototype in known.prototypes)
+    return result

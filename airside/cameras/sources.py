@@ -1,0 +1,92 @@
+"""From the word on the command line to a camera."""
+
+from __future__ import annotations
+
+import math
+import os
+from functools import partial
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from airside.cameras.camera import Camera
+from airside.cameras.capture import open_device, open_stream
+from airside.cameras.decode import IMAGE_SUFFIXES
+from airside.cameras.live import LiveCamera
+from airside.cameras.stills import StillsCamera, pictures_in
+from airside.cameras.video import VideoCamera
+from airside.errors import InputError, UnavailableError, UsageError
+
+VIDEO_SUFFIXES = frozenset(
+    {".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts", ".mjpeg", ".mjpg", ".h264", ".h265"}
+)
+_STREAM_SCHEMES = ("rtsp", "rtsps")
+
+
+def open_camera(source: str, name: str = "front", *, fps: float = 5.0, timeout_s: float = 5.0) -> Camera:
+    """Open ``source``: a folder of pictures, one picture, a video file, a device or a network stream.
+
+    A device is ``/dev/video0`` or its number, a stream ``rtsp://...``. ``fps`` is the rate at which pictures of a
+    folder count as taken. ``timeout_s`` bounds opening and reading of live sources.
+
+    Raises :class:`InputError` for files that are no use, :class:`UnavailableError` for a device or stream that does
+    not answer, :class:`UsageError` for a source of no known kind.
+    """
+    if not (math.isfinite(fps) and fps > 0):
+        raise UsageError(f"fps must be a positive number, got {fps}")
+    if not source:
+        raise UsageError("the source is empty: give a folder, a picture, a video, /dev/video0 or rtsp://...")
+    if source.isascii() and source.isdigit():
+        return _device(f"/dev/video{int(source)}", name, timeout_s)
+    if source.startswith("/dev/"):
+        return _device(source, name, timeout_s)
+    if "://" in source:
+        return _stream(source, name, timeout_s)
+    path = Path(source)
+    try:
+        is_folder, exists = path.is_dir(), path.exists()
+    except (OSError, ValueError) as error:  # no permission on the way there; a zero byte in the path
+        raise InputError(f"source {path}: cannot be looked at ({error}); check the path") from None
+    if is_folder:
+        return StillsCamera(pictures_in(path), name=name, fps=fps)
+    if not exists:
+        raise InputError(f"source {path}: no such file or folder; check the path")
+    if path.suffix.lower() in IMAGE_SUFFIXES:
+        return StillsCamera([path], name=name, fps=fps)
+    if path.suffix.lower() in VIDEO_SUFFIXES:
+        return VideoCamera(path, name=name)
+    # By name, not by trying: FFmpeg plays text files as terminal art and follows playlists to other addresses.
+    raise InputError(
+        f"source {path}: neither a picture ({', '.join(sorted(IMAGE_SUFFIXES))}) nor a video "
+        f"({', '.join(sorted(VIDEO_SUFFIXES))}) by its name; rename or convert it"
+    )
+
+
+def _device(path: str, name: str, timeout_s: float) -> Camera:
+    if not os.path.exists(path):
+        present = sorted(str(device) for device in Path("/dev").glob("video*"))
+        raise UnavailableError(f"camera {path}: not there; connected: {', '.join(present) or 'none'}")
+    if not os.access(path, os.R_OK | os.W_OK):
+        raise UnavailableError(f"camera {path}: no permission; run: sudo usermod -aG video $USER, and log in again")
+    return LiveCamera(partial(open_device, path), name=name, source=path, timeout_s=timeout_s)
+
+
+def _stream(url: str, name: str, timeout_s: float) -> Camera:
+    scheme = url.split("://", 1)[0].lower()
+    if scheme not in _STREAM_SCHEMES:
+        raise UsageError(f"source {without_password(url)}: wanted {' or '.join(_STREAM_SCHEMES)}, got {scheme}")
+    return LiveCamera(
+        partial(open_stream, url, timeout_s), name=name, source=without_password(url), timeout_s=timeout_s
+    )
+
+
+def without_password(url: str) -> str:
+    """``rtsp://user:secret@host/x`` as ``rtsp://user:***@host/x``: messages end up in logs."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return url.split("://", 1)[0] + "://..."
+    account, at, host = parts.netloc.rpartition("@")
+    if not at:
+        return url
+    user = account.partition(":")[0]
+    return parts._replace(netloc=f"{user}:***@{host}").geturl()

@@ -1,0 +1,1 @@
+"""Engines run a model bundle: pictures in, patch tokens out."""

@@ -1,0 +1,74 @@
+"""Tokens of one class, picture by picture -> prototypes, mean, and honest held-out similarities."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import faiss
+import numpy as np
+
+from airside.bank.bank import ClassKind, KnownClass, SupportCrop
+from airside.errors import InputError
+
+PROTOTYPES = 16
+TOKENS_PER_PROTOTYPE = 4
+FOLDS = 8
+MAX_HELD_OUT = 4000  # similarities kept for calibration; more would only enlarge the snapshot
+
+
+def unit(vectors: np.ndarray) -> np.ndarray:
+    """[..., C] scaled to unit length; a zero vector is refused by the caller's shape, never divided by."""
+    length = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return np.asarray(vectors / np.maximum(length, 1e-12), np.float32)
+
+
+def prototypes_from_tokens(tokens: np.ndarray, count: int = PROTOTYPES) -> np.ndarray:
+    """Spherical k-means of ``tokens`` [T, C] unit length -> [P, C] unit length, P <= ``count``; the same every time."""
+    p = max(1, min(count, len(tokens) // TOKENS_PER_PROTOTYPE))
+    if p == 1:
+        return unit(tokens.mean(axis=0, keepdims=True))
+    kmeans = faiss.Kmeans(tokens.shape[1], p, niter=12, spherical=True, seed=7, min_points_per_centroid=1,
+                          max_points_per_centroid=512)
+    kmeans.train(np.ascontiguousarray(tokens, np.float32))
+    return unit(np.asarray(kmeans.centroids))
+
+
+def held_out_similarities(tokens_by_image: Sequence[np.ndarray], count: int = PROTOTYPES) -> np.ndarray:
+    """Cosine of each token with the nearest prototype learnt from *other* pictures: [S] float32, ascending.
+
+    Leave-one-image-out; beyond :data:`FOLDS` pictures, leave one of that many groups of pictures out. One picture alone
+    has nothing to be held out against and gives an empty array.
+    """
+    images = [t for t in tokens_by_image if len(t)]
+    if len(images) < 2:
+        return np.zeros(0, np.float32)
+    folds = min(FOLDS, len(images))
+    found = []
+    for fold in range(folds):
+        rest = np.concatenate([t for k, t in enumerate(images) if k % folds != fold])
+        mine = np.concatenate([t for k, t in enumerate(images) if k % folds == fold])
+        found.append((mine @ prototypes_from_tokens(rest, count).T).max(axis=1))
+    similarity = np.sort(np.clip(np.concatenate(found), -1, 1).astype(np.float32))
+    if len(similarity) > MAX_HELD_OUT:
+        similarity = similarity[np.linspace(0, len(similarity) - 1, MAX_HELD_OUT).round().astype(int)]
+    return similarity
+
+
+def learn_class(name: str, kind: ClassKind, tokens_by_image: Sequence[np.ndarray], support: Sequence[SupportCrop], *,
+                protected: bool = False, prototypes: int = PROTOTYPES) -> KnownClass:
+    """A class from its patches: ``tokens_by_image`` holds [n, C] float32 unit-length tokens a picture.
+
+    Raises :class:`InputError` when no picture has a single patch.
+    """
+    if not any(len(t) for t in tokens_by_image):
+        raise InputError(f"class {name!r}: the object covers no whole patch in any picture; show it larger")
+    tokens = np.concatenate([t for t in tokens_by_image if len(t)])
+    return KnownClass(
+        name=name,
+        kind=kind,
+        protected=protected,
+        prototypes=prototypes_from_tokens(tokens, prototypes),
+        mean=unit(tokens.mean(axis=0)),
+        held_out_similarity=held_out_similarities(tokens_by_image, prototypes),
+        support=tuple(support),
+    )

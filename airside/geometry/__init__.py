@@ -1,0 +1,1 @@
+"""Frames and rigid transforms, the pinhole camera, and the ground plane."""

@@ -1,0 +1,118 @@
+"""Similarity to what is known -> how unfamiliar each patch is. One table of methods; every score is high = unknown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from airside.errors import InputError, UsageError
+from airside.messages import OodMap
+from airside.ood.calibration import TailModel
+from airside.ood.logit import sigmoid, soft_limit
+
+PROWL_FLAG_BELOW = 0.55  # similarity under which PROWL calls a patch unknown
+TIE_BREAK = 1e-4  # of a logit per unit of cosine: orders equal tail probabilities, moves none visibly
+
+
+class PatchScores(NamedTuple):
+    """What a scorer says of T patches."""
+
+    ood_score: np.ndarray  # [T] float32 in [0, 1], high = unknown
+    class_index: np.ndarray  # [T] int32, the class it resembles most
+    similarity: np.ndarray  # [T] float32, cosine with that class
+
+
+# (similarity_to_means [T, n], similarity_to_prototypes [T, n], tail model) -> PatchScores
+ScoreFunction = Callable[[np.ndarray, np.ndarray, TailModel | None], PatchScores]
+
+
+@dataclass(frozen=True, slots=True)
+class Scorer:
+    """A scoring rule, what it needs, and the threshold to draw with while a site has none of its own."""
+
+    score: ScoreFunction
+    needs_tails: bool
+    uncalibrated_threshold: float  # on ood_score; promises nothing, a site's own comes from conformal.py
+
+    def __call__(self, to_means: np.ndarray, to_prototypes: np.ndarray, tails: TailModel | None) -> PatchScores:
+        """Score T patches from cosines [T, n_classes] with class means and with nearest prototypes.
+
+        Raises :class:`InputError` on a similarity that is not finite (NaN must never read as known) and
+        :class:`UsageError` on shapes that differ, no classes, or a missing tail model.
+        """
+        if to_means.ndim != 2 or to_means.shape != to_prototypes.shape or to_means.shape[1] == 0:
+            raise UsageError(
+                f"similarities must both be [T, n_classes], got {list(to_means.shape)} and {list(to_prototypes.shape)}"
+            )
+        if not (np.isfinite(to_means).all() and np.isfinite(to_prototypes).all()):
+            raise InputError("a similarity is not finite: the network's tokens for this image are unusable")
+        if self.needs_tails and tails is None:
+            raise UsageError("this method needs the bank's tail model: build it with TailModel.from_classes")
+        return self.score(to_means, to_prototypes, tails)
+
+
+def score_prowl(to_means: np.ndarray, to_prototypes: np.ndarray, tails: TailModel | None) -> PatchScores:
+    """PROWL (arXiv 2404.07664): one mean vector per class, ``s = max_c cos``, ``ood_score = clip(1 - s, 0, 1)``.
+
+    Flagged where ``s < 0.55``. The paper's exact normaliser could not be confirmed: this is our reading of it.
+    """
+    return _one_minus_best(to_means)
+
+
+def score_knn(to_means: np.ndarray, to_prototypes: np.ndarray, tails: TailModel | None) -> PatchScores:
+    """Nearest prototype of any class, uncalibrated: ``ood_score = clip(1 - max cos, 0, 1)``."""
+    return _one_minus_best(to_prototypes)
+
+
+def score_default(to_means: np.ndarray, to_prototypes: np.ndarray, tails: TailModel | None) -> PatchScores:
+    """Nearest prototype per class, calibrated: ``ood_score = 1 - max_c p_c`` (:mod:`airside.ood.calibration`).
+
+    The maximum is taken over log odds, with raw similarity breaking ties, and beyond odds of about 150 to 1 the log
+    odds are compressed (:func:`airside.ood.logit.soft_limit`), so that a float32 score still ranks the certain cases.
+    """
+    assert tails is not None  # Scorer refuses before
+    log_odds = tails.tail_logit(to_prototypes) + TIE_BREAK * to_prototypes
+    best = np.argmax(log_odds, axis=1)
+    rows = np.arange(len(best))
+    ood = sigmoid(-soft_limit(log_odds[rows, best]))
+    return PatchScores(ood.astype(np.float32), best.astype(np.int32), to_prototypes[rows, best].astype(np.float32))
+
+
+def _one_minus_best(similarity: np.ndarray) -> PatchScores:
+    best = np.argmax(similarity, axis=1)
+    nearest = similarity[np.arange(len(best)), best].astype(np.float32)
+    return PatchScores(np.clip(1.0 - nearest, 0.0, 1.0), best.astype(np.int32), nearest)
+
+
+METHODS: dict[str, Scorer] = {
+    "default": Scorer(score_default, needs_tails=True, uncalibrated_threshold=0.95),
+    "prowl": Scorer(score_prowl, needs_tails=False, uncalibrated_threshold=1.0 - PROWL_FLAG_BELOW),
+    "knn": Scorer(score_knn, needs_tails=False, uncalibrated_threshold=1.0 - PROWL_FLAG_BELOW),
+}
+
+
+def scorer(method: str) -> Scorer:
+    """The scorer called ``method``; raises :class:`UsageError` naming the ones there are."""
+    if method not in METHODS:
+        raise UsageError(f"unknown method {method!r}; choose one of {', '.join(METHODS)}")
+    return METHODS[method]
+
+
+def ood_map(scores: PatchScores, grid: tuple[int, int], class_names: tuple[str, ...]) -> OodMap:
+    """Lay T = Hp * Wp patch scores (row by row) on the patch ``grid``.
+
+    Raises :class:`UsageError` when they do not fill it, or when a class has no name.
+    """
+    if len(scores.ood_score) != grid[0] * grid[1]:
+        raise UsageError(f"{len(scores.ood_score)} patches do not fill a grid of {grid[0]} x {grid[1]}")
+    if scores.class_index.size and int(scores.class_index.max()) >= len(class_names):
+        raise UsageError(f"class {int(scores.class_index.max())} has no name among {len(class_names)}")
+    return OodMap(
+        ood_score=scores.ood_score.reshape(grid),
+        similarity=scores.similarity.reshape(grid),
+        class_index=scores.class_index.reshape(grid),
+        class_names=class_names,
+    )

@@ -1,0 +1,198 @@
+"""The engine in one page: frame -> network input -> patch tokens -> bank search -> novelty map -> regions -> alerts.
+
+Read this file first. Each arrow is one value type of :mod:`airside.messages`; each step is a pure function of another
+room; the only state is the bank snapshot in use, the previous picture and the tick counter.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from airside.alerts.rules import level_for, reaches_lower_middle
+from airside.bank.bank import ClassKind, PrototypeBank
+from airside.bank.search import PrototypeIndex
+from airside.bank.store import BankStore
+from airside.cameras.fit import fit_to_network
+from airside.config import CameraConfig, SiteConfig
+from airside.engine.engine import Engine
+from airside.errors import AirsideError
+from airside.geometry.ground import placement_from_region
+from airside.health import OK, frozen_count, frozen_health, picture_health, scene_health, worst
+from airside.messages import (
+    Frame,
+    Health,
+    HealthState,
+    Kind,
+    NetworkInput,
+    OodMap,
+    Region,
+    Sighting,
+    TickRecord,
+)
+from airside.ood.calibration import TailModel
+from airside.ood.refine import guided_upsample
+from airside.ood.regions import RegionRules, find_regions
+from airside.ood.scoring import Scorer, ood_map, scorer
+
+DEFAULT_METHOD = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Knowledge:
+    """A bank snapshot laid out for one scoring method: everything a tick asks of it."""
+
+    snapshot: str
+    model_fingerprint: str
+    method: str
+    scorer: Scorer
+    index: PrototypeIndex
+    tails: TailModel | None
+    kinds: tuple[ClassKind, ...]
+    protected: frozenset[str]
+    threshold: float  # on the region score
+    calibrated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """One tick's record, and the maps behind it for whoever draws or measures."""
+
+    record: TickRecord
+    net: NetworkInput
+    map: OodMap
+    pixel_score: np.ndarray  # [H, W] float32 at network size, high = unknown
+    threshold: float
+
+
+def knowledge_from_bank(bank: PrototypeBank, snapshot: str, method: str) -> Knowledge:
+    """Prepare ``bank`` for ``method``; without a calibration of its own the method's stand-in threshold is used."""
+    rule = scorer(method)
+    own = next((c for c in bank.calibrations if c.method == method and np.isfinite(c.threshold)), None)
+    return Knowledge(
+        snapshot=snapshot,
+        model_fingerprint=bank.model_fingerprint,
+        method=method,
+        scorer=rule,
+        index=PrototypeIndex(bank),
+        tails=TailModel.from_classes(bank.classes) if rule.needs_tails else None,
+        kinds=tuple(c.kind for c in bank.classes),
+        protected=frozenset(c.name for c in bank.classes if c.protected),
+        threshold=own.threshold if own is not None else rule.uncalibrated_threshold,
+        calibrated=own is not None,
+    )
+
+
+def map_from_tokens(tokens: np.ndarray, knowledge: Knowledge) -> OodMap:
+    """Patch tokens [Hp, Wp, C] of unit length -> how unfamiliar every patch is."""
+    flat = tokens.reshape(-1, tokens.shape[-1])
+    scores = knowledge.scorer(
+        knowledge.index.mean_similarity(flat), knowledge.index.class_similarity(flat), knowledge.tails
+    )
+    return ood_map(scores, (tokens.shape[0], tokens.shape[1]), knowledge.index.names)
+
+
+class Pipeline:
+    """Runs one camera. A new bank snapshot is in use from the tick after it was committed."""
+
+    def __init__(self, engine: Engine, store: BankStore, *, site: SiteConfig, method: str = DEFAULT_METHOD,
+                 mount: CameraConfig | None = None, model_path: str = "the model in use") -> None:
+        self._engine, self._store, self._site, self._mount = engine, store, site, mount
+        self._method, self._model_path = method, model_path
+        self._knowledge = self._load()
+        self._rules = RegionRules(min_patches_unknown=site.min_patches)
+        self._previous: np.ndarray | None = None
+        self._same, self._count = 0, 0
+
+    def tick(self, frame: Frame, *, live: bool = False) -> Tick:
+        """Everything airside says of one frame. ``live``: the frame's time is this machine's monotonic clock."""
+        clock = _StageClock()
+        bank_health = self._follow_head()
+        knowledge = self._knowledge
+        net = fit_to_network(frame.image, *self._input_size)
+        clock.lap("fit")
+        tokens = self._engine.tokens(net.image[None])[0]
+        clock.lap("network")
+        score_map = map_from_tokens(tokens, knowledge)
+        clock.lap("bank_search")
+        pixel_score = guided_upsample(score_map.ood_score, net.image)
+        regions = find_regions(score_map, pixel_score, knowledge.threshold, net, knowledge.kinds, tokens=tokens,
+                               rules=self._rules)
+        clock.lap("regions")
+        scene = scene_health(score_map.ood_score, net.observed, knowledge.threshold, self._site.scene_novelty_limit)
+        if scene.reasons:  # a new scene is said once, not as a hundred objects
+            regions = tuple(r for r in regions if r.kind is Kind.KNOWN)
+        health = worst(picture_health(frame.image), self._frozen(frame.image), scene, bank_health)
+        sightings = tuple(self._sighting(region, frame) for region in regions)
+        clock.lap("alerts")
+        published_ns = time.monotonic_ns() if live else frame.capture_ns + clock.total_ns
+        record = TickRecord(
+            tick=self._count,
+            camera=frame.camera,
+            capture_ns=frame.capture_ns,
+            published_ns=published_ns,
+            valid=health.state is not HealthState.BLIND,
+            expires_ns=frame.capture_ns + self._site.expires_ms * 1_000_000,
+            health=health,
+            bank_snapshot=knowledge.snapshot,
+            model_fingerprint=knowledge.model_fingerprint,
+            method=knowledge.method,
+            sightings=sightings,
+            timing_ms=clock.laps_ms,
+        )
+        self._count += 1
+        return Tick(record, net, score_map, pixel_score, knowledge.threshold)
+
+    @property
+    def _input_size(self) -> tuple[int, int, int]:
+        m = self._engine.manifest
+        return m.height_px, m.width_px, m.patch_px
+
+    def _load(self) -> Knowledge:
+        bank, info = self._store.load()
+        bank.require_model(self._engine.manifest.fingerprint, str(self._store.path), self._model_path)
+        return knowledge_from_bank(bank, info.id, self._method)
+
+    def _follow_head(self) -> Health:
+        """Take up a new snapshot; one that cannot be read is refused, said so, and the old one stays in use."""
+        try:
+            if self._store.head_id() != self._knowledge.snapshot:
+                self._knowledge = self._load()
+        except AirsideError as error:
+            return Health(HealthState.DEGRADED, (f"bank_unreadable_{type(error).__name__}",))
+        return OK if self._knowledge.calibrated else Health(HealthState.DEGRADED, ("threshold_uncalibrated",))
+
+    def _frozen(self, image: np.ndarray) -> Health:
+        self._same = frozen_count(image, self._previous, self._same)
+        self._previous = image
+        return frozen_health(self._same)
+
+    def _sighting(self, region: Region, frame: Frame) -> Sighting:
+        height, width = frame.image.shape[:2]
+        placement = None
+        if self._mount is not None:
+            camera = self._mount.pinhole.scaled_to(width, height)
+            placement = placement_from_region(region, camera, self._mount.ego_from_cam.transform, self._mount.max_range_m)
+        protected = region.nearest_class in self._knowledge.protected
+        in_middle = reaches_lower_middle(region.box_px, width, height)
+        level, reasons = level_for(region.kind, protected, placement, in_middle, self._site)
+        return Sighting(region, placement, level, reasons)
+
+
+class _StageClock:
+    """Milliseconds between laps."""
+
+    def __init__(self) -> None:
+        self.laps_ms: dict[str, float] = {}
+        self._start = self._last = time.perf_counter_ns()
+
+    def lap(self, stage: str) -> None:
+        now = time.perf_counter_ns()
+        self.laps_ms[stage] = (now - self._last) / 1e6
+        self._last = now
+
+    @property
+    def total_ns(self) -> int:
+        return time.perf_counter_ns() - self._start

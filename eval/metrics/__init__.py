@@ -1,0 +1,1 @@
+"""Metrics as pure functions with an accumulator each, tested against other people's implementations."""

@@ -1,0 +1,233 @@
+"""Train airside-mini: ``python -m training.mini --config configs/training/mini.yaml --out DIR``.
+
+Renders its pictures first (``training.pictures``), then trains; stop it at any time and start the same command to go on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import os
+import sys
+import time
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import torch
+import yaml
+from torch import Tensor, nn
+from torch.nn import functional
+
+from training.augment import augment_light
+from training.losses import asset_loss, family_loss
+from training.network import CosineClassifier, MiniConfig, build_mini, normalise, patch_tokens
+from training.pictures import FIRST_ASSET
+from training.apron.renderer import STUFF
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """The training recipe; every field is a key of the YAML file."""
+
+    steps: int
+    batch: int
+    window: tuple[int, int]  # patches, until ``full_from``
+    full_from: float  # share of the steps after which whole pictures are shown
+    learning_rate: float
+    weight_decay: float
+    warmup: int
+    ema: float
+    family_weight: float
+    stuff_weight: float
+    min_purity: float
+    seed: int
+    threads: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pictures:
+    """All shards in memory: ``rgb`` list of [F, H, W, 3] uint8, ``asset`` and ``purity`` [N, Hp, Wp], families by asset."""
+
+    rgb: list[np.ndarray]
+    asset: np.ndarray
+    purity: np.ndarray
+    family_of_asset: np.ndarray  # [assets] index into ``families``; len(families): clutter
+    families: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.asset)
+
+
+def load_recipe(path: Path) -> Recipe:
+    raw = yaml.safe_load(path.read_text())
+    names = {f.name for f in fields(Recipe)}
+    if set(raw) != names:
+        raise SystemExit(f"{path}: unknown keys {sorted(set(raw) - names)}, missing keys {sorted(names - set(raw))}")
+    return Recipe(**{**raw, "window": tuple(raw["window"])})
+
+
+def load_pictures(folder: Path) -> Pictures:
+    """Read every shard; families are the stuff classes followed by the known families in alphabetical order."""
+    rgb, asset, purity, owners = [], [], [], list(STUFF)
+    for path in sorted(folder.glob("shard*.npz")):
+        if path.name.endswith(".part.npz"):
+            continue
+        with np.load(path) as shard:
+            rgb.append(shard["rgb"])
+            asset.append(shard["asset"])
+            purity.append(shard["purity"])
+            owners += [str(f) for f in shard["families"]]
+    if not rgb:
+        raise SystemExit(f"{folder} holds no pictures; make them with: python -m training.pictures --out {folder}")
+    families = (*STUFF, *sorted(set(owners) - set(STUFF) - {"clutter"}))
+    index = {name: k for k, name in enumerate(families)} | {"clutter": len(families)}
+    return Pictures(rgb, np.concatenate(asset), np.concatenate(purity), np.array([index[o] for o in owners]), families)
+
+
+class Model(nn.Module):
+    """The network and the two classifiers that only training needs."""
+
+    def __init__(self, config: MiniConfig, assets: int, families: int) -> None:
+        super().__init__()
+        self.network = build_mini(config)
+        self.assets = CosineClassifier(config.width, assets)
+        self.families = CosineClassifier(config.width, families)
+
+
+def draw_batch(pictures: Pictures, recipe: Recipe, window: tuple[int, int], rng: np.random.Generator,
+               generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor, int, int]:
+    """Pictures [B, 3, h, w], asset [B, hp, wp], purity [B, hp, wp] and the window's place on the patch grid."""
+    hp, wp = window
+    rows, cols = pictures.asset.shape[1:]
+    row, col = int(rng.integers(0, rows - hp + 1)), int(rng.integers(0, cols - wp + 1))
+    per_shard = len(pictures.rgb[0])
+    chosen = rng.integers(0, len(pictures), recipe.batch)
+    flips = rng.random(recipe.batch) < 0.5
+    images, assets, purities = [], [], []
+    for k, flip in zip(chosen, flips, strict=True):
+        step = -1 if flip else 1
+        images.append(pictures.rgb[k // per_shard][k % per_shard][:, ::step][row * 14 : (row + hp) * 14, col * 14 : (col + wp) * 14])
+        assets.append(pictures.asset[k][:, ::step][row : row + hp, col : col + wp])
+        purities.append(pictures.purity[k][:, ::step][row : row + hp, col : col + wp])
+    x = normalise(augment_light(torch.from_numpy(np.stack(images)), generator))
+    return x, torch.from_numpy(np.stack(assets).astype(np.int64)), torch.from_numpy(np.stack(purities) / np.float32(255)), row, col
+
+
+def loss_of(model: Model, batch: tuple[Tensor, Tensor, Tensor, int, int], family_of_asset: Tensor,
+            recipe: Recipe) -> tuple[Tensor, dict[str, float]]:
+    x, asset, purity, row, col = batch
+    with torch.autocast(x.device.type, torch.bfloat16):
+        tokens = patch_tokens(model.network, x, row, col).flatten(0, 2)
+    unit = functional.normalize(tokens.float(), dim=-1)
+    asset, purity = asset.flatten(), purity.flatten()
+    thing = asset >= FIRST_ASSET
+    weight = torch.where(purity >= recipe.min_purity, purity, 0.0) * torch.where(thing, 1.0, recipe.stuff_weight)
+    family = family_of_asset[asset]
+    few = thing | (torch.rand(len(asset)) < 0.15)
+    with torch.autocast(x.device.type, torch.bfloat16):
+        by_asset, by_family = model.assets(unit[few]).float(), model.families(unit).float()
+    fine, coarse = asset_loss(by_asset, asset[few], weight[few]), family_loss(by_family, family, weight)
+    with torch.no_grad():
+        known = thing & (family < by_family.shape[1])
+        right = (by_family.argmax(1) == family)[known].float().mean()
+        fine_right = (by_asset.argmax(1) == asset[few])[thing[few]].float().mean()
+    loss = fine + recipe.family_weight * coarse
+    figures = {"loss": loss.item(), "asset": fine.item(), "family": coarse.item(),
+               "named": right.item(), "asset_named": fine_right.item()}
+    return loss, figures
+
+
+def optimisers(model: Model, recipe: Recipe) -> list[torch.optim.Optimizer]:
+    """Muon for the blocks' matrices, AdamW for everything else."""
+    matrices = [p for p in model.network.blocks.parameters() if p.ndim == 2]
+    taken = {id(p) for p in matrices}
+    rest = [p for p in model.parameters() if id(p) not in taken]
+    return [
+        torch.optim.Muon(matrices, lr=recipe.learning_rate, weight_decay=recipe.weight_decay, adjust_lr_fn="match_rms_adamw"),
+        torch.optim.AdamW(rest, lr=recipe.learning_rate, weight_decay=0.0, betas=(0.9, 0.98)),
+    ]
+
+
+def learning_rate_at(step: int, recipe: Recipe) -> float:
+    """Linear warm-up, then a cosine to 2 %."""
+    if step < recipe.warmup:
+        return recipe.learning_rate * (step + 1) / recipe.warmup
+    progress = (step - recipe.warmup) / max(1, recipe.steps - recipe.warmup)
+    return recipe.learning_rate * float(0.02 + 0.98 * 0.5 * (1 + np.cos(np.pi * min(progress, 1.0))))
+
+
+def train(pictures: Pictures, recipe: Recipe, out: Path) -> None:
+    torch.set_num_threads(recipe.threads)
+    torch.manual_seed(recipe.seed)
+    model = Model(MiniConfig(), len(pictures.family_of_asset), len(pictures.families))
+    average = build_mini(MiniConfig())
+    average.load_state_dict(model.network.state_dict())
+    opts = optimisers(model, recipe)
+    checkpoint, first = out / "checkpoint.pt", 0
+    if checkpoint.exists():
+        saved = torch.load(checkpoint, weights_only=True)
+        model.load_state_dict(saved["model"])
+        average.load_state_dict(saved["average"])
+        for opt, state in zip(opts, saved["optimisers"], strict=True):
+            opt.load_state_dict(state)
+        first = saved["step"]
+    family_of_asset = torch.from_numpy(pictures.family_of_asset)
+    start, seen = time.monotonic(), dict.fromkeys(("loss", "asset", "family", "named", "asset_named"), 0.0)
+    for step in range(first, recipe.steps):
+        rng, generator = np.random.default_rng([recipe.seed, step]), torch.Generator().manual_seed(recipe.seed * 7919 + step)
+        window = recipe.window if step < recipe.full_from * recipe.steps else pictures.asset.shape[1:]
+        loss, figures = loss_of(model, draw_batch(pictures, recipe, window, rng, generator), family_of_asset, recipe)
+        rate = learning_rate_at(step, recipe)
+        for opt in opts:
+            for group in opt.param_groups:
+                group["lr"] = rate
+            opt.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 3.0)
+        for opt in opts:
+            opt.step()
+        with torch.no_grad():
+            decay = min(recipe.ema, (step + 1) / (step + 10))
+            for slow, fast in zip(average.parameters(), model.network.parameters(), strict=True):
+                slow.lerp_(fast, 1 - decay)
+        seen = {k: 0.98 * seen[k] + 0.02 * figures[k] if step > first else figures[k] for k in seen}
+        if (step + 1) % 50 == 0:
+            log(out, step + 1, recipe.steps, rate, seen, (time.monotonic() - start) / (step + 1 - first))
+        if (step + 1) % 500 == 0 or step + 1 == recipe.steps:
+            save(checkpoint, {"step": step + 1, "model": model.state_dict(), "average": average.state_dict(),
+                              "optimisers": [opt.state_dict() for opt in opts], "families": list(pictures.families)})
+
+
+def save(path: Path, state: dict[str, object]) -> None:
+    part = path.with_suffix(".part")
+    torch.save(state, part)
+    os.replace(part, path)
+
+
+def log(out: Path, step: int, steps: int, rate: float, seen: dict[str, float], pace_s: float) -> None:
+    line = "  ".join(f"{k} {v:.3f}" for k, v in seen.items())
+    eta = (steps - step) * pace_s / 60
+    print(f"\rmini {step}/{steps}  {line}  {pace_s:.2f} s/step  {eta:.0f} min left", end="" if sys.stdout.isatty() else "\n",
+          flush=True)
+    curve = out / "curve.csv"
+    new = not curve.exists()
+    with curve.open("a", newline="") as file:
+        writer = csv.writer(file)
+        if new:
+            writer.writerow(["step", "rate", *seen])
+        writer.writerow([step, f"{rate:.6f}", *(f"{v:.4f}" for v in seen.values())])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--config", type=Path, default=Path("configs/training/mini.yaml"))
+    parser.add_argument("--pictures", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    args = parser.parse_args()
+    args.out.mkdir(parents=True, exist_ok=True)
+    train(load_pictures(args.pictures), load_recipe(args.config), args.out)
+
+
+if __name__ == "__main__":
+    main()
