@@ -18,7 +18,7 @@ from airside.bank.store import BankStore
 from airside.cameras.fit import fit_to_network
 from airside.config import CameraConfig, SiteConfig
 from airside.engine.engine import Engine
-from airside.errors import AirsideError
+from airside.errors import AirsideError, InputError
 from airside.geometry.ground import placement_from_region
 from airside.health import OK, frozen_count, frozen_health, picture_health, scene_health, worst
 from airside.messages import (
@@ -107,13 +107,18 @@ class Pipeline:
         self._same, self._count = 0, 0
 
     def tick(self, frame: Frame, *, live: bool = False) -> Tick:
-        """Everything airside says of one frame. ``live``: the frame's time is this machine's monotonic clock."""
+        """Everything airside says of one frame. ``live``: the frame's time is this machine's monotonic clock.
+
+        Raises :class:`InputError` for a frame of no use (see :meth:`blind_record`); the next one may be.
+        """
         clock = _StageClock()
         bank_health = self._follow_head()
         knowledge = self._knowledge
         net = fit_to_network(frame.image, *self._input_size)
         clock.lap("fit")
         tokens = self._engine.tokens(net.image[None])[0]
+        if not np.isfinite(tokens).all():  # never a score, never clear: whoever runs the loop says BLIND
+            raise InputError("the network's tokens for this picture are not finite; check with: airside doctor")
         clock.lap("network")
         score_map = map_from_tokens(tokens, knowledge)
         clock.lap("bank_search")
@@ -144,6 +149,31 @@ class Pipeline:
         )
         self._count += 1
         return Tick(record, net, score_map, pixel_score, knowledge.threshold)
+
+    def blind_record(self, camera: str, now_ns: int, reason: str) -> TickRecord:
+        """The record of a tick that has no usable picture: not valid, nothing seen, BLIND and why."""
+        bank_health = self._follow_head()
+        record = TickRecord(
+            tick=self._count,
+            camera=camera,
+            capture_ns=now_ns,
+            published_ns=now_ns,
+            valid=False,
+            expires_ns=now_ns + self._site.expires_ms * 1_000_000,
+            health=worst(Health(HealthState.BLIND, (reason,)), bank_health),
+            bank_snapshot=self._knowledge.snapshot,
+            model_fingerprint=self._knowledge.model_fingerprint,
+            method=self._knowledge.method,
+            sightings=(),
+            timing_ms={},
+        )
+        self._count += 1
+        return record
+
+    @property
+    def knowledge(self) -> Knowledge:
+        """What the latest tick asked."""
+        return self._knowledge
 
     @property
     def _input_size(self) -> tuple[int, int, int]:

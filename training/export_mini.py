@@ -18,6 +18,7 @@ from training.network import IMAGE_MEAN, IMAGE_STD, MiniConfig, build_mini, patc
 
 OPSET = 20
 PARITY_TOLERANCE = 1e-3
+MINI = MiniConfig()
 
 
 class Exported(nn.Module):
@@ -39,31 +40,34 @@ class Exported(nn.Module):
         return functional.normalize(tokens, dim=-1)
 
 
-def load_network(checkpoint: Path) -> VisionTransformer:
+def load_network(checkpoint: Path, config: MiniConfig = MINI) -> VisionTransformer:
     """The averaged weights of a training checkpoint."""
-    network = build_mini(MiniConfig())
+    network = build_mini(config)
     network.load_state_dict(torch.load(checkpoint, weights_only=True, map_location="cpu")["average"])
     return network.eval()
 
 
-def export(network: VisionTransformer, out: Path, name: str, trained_on: str) -> Manifest:
-    """Write the bundle and prove it: onnxruntime must repeat torch on stored pictures."""
+def export(network: VisionTransformer, out: Path, name: str, trained_on: str, config: MiniConfig = MINI) -> Manifest:
+    """Write the bundle and prove it: onnxruntime must repeat torch on stored pictures. Changes ``network``."""
     out.mkdir(parents=True, exist_ok=True)
-    config, model = MiniConfig(), Exported(network).eval()
+    model = Exported(network).eval()
     images = np.random.default_rng(5).integers(0, 256, (2, config.height_px, config.width_px, 3), np.uint8)
     images[1] = np.linspace(0, 255, config.width_px)[None, :, None].astype(np.uint8)
     batch = torch.export.Dim("cameras", min=1, max=64)
-    program = torch.onnx.export(model, (torch.from_numpy(images),), dynamo=True, opset_version=OPSET, input_names=["images"],
-                                output_names=["tokens"], dynamic_shapes=({0: batch},), verbose=False)
+    program = torch.onnx.export(model, (torch.from_numpy(images),), dynamo=True, opset_version=OPSET,
+                                input_names=["images"], output_names=["tokens"], dynamic_shapes=({0: batch},),
+                                verbose=False)
     assert program is not None
     onnx.save(program.model_proto, out / "model.onnx")
     with torch.no_grad():
         reference = model(torch.from_numpy(images)).numpy()
     np.savez_compressed(out / "parity.npz", images=images, tokens=reference)
     manifest = write_manifest(out, Manifest(
-        name=name, height_px=config.height_px, width_px=config.width_px, patch_px=config.patch_px, token_width=config.width,
-        feature="last block, final norm, unit length", outputs=("tokens",), position_embedding="native",
-        trained_on=trained_on, licence="Apache-2.0", network_sha256=file_sha256(out / "model.onnx"),
+        name=name, height_px=config.height_px, width_px=config.width_px, patch_px=config.patch_px,
+        token_width=config.width, feature="last block, final norm, unit length", outputs=("tokens",),
+        position_embedding="native",
+        trained_on=trained_on, licence="Apache-2.0",
+        network_sha256=file_sha256(out / "model.onnx"),
         parity_sha256=file_sha256(out / "parity.npz"),
     ))
     worst = float(np.abs(load_engine(out).tokens(images) - reference).max())

@@ -1,6 +1,6 @@
-"""Train airside-mini: ``python -m training.mini --config configs/training/mini.yaml --out DIR``.
+"""Train airside-mini: ``python -m training.mini --pictures DIR --out DIR``.
 
-Renders its pictures first (``training.pictures``), then trains; stop it at any time and start the same command to go on.
+Its pictures come from ``training.pictures``. Stop it at any time; the same command goes on from the last checkpoint.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import csv
 import os
 import sys
 import time
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +19,14 @@ import yaml
 from torch import Tensor, nn
 from torch.nn import functional
 
+from training.apron.renderer import STUFF
+from training.apron.scenes import PATCH_PX
 from training.augment import augment_light
 from training.losses import asset_loss, family_loss
-from training.network import CosineClassifier, MiniConfig, build_mini, normalise, patch_tokens
+from training.network import CosineClassifier, MiniConfig, build_mini, normalise, patch_tokens, whiten_patch_embedding
 from training.pictures import FIRST_ASSET
-from training.apron.renderer import STUFF
+
+MINI = MiniConfig()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +50,9 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True)
 class Pictures:
-    """All shards in memory: ``rgb`` list of [F, H, W, 3] uint8, ``asset`` and ``purity`` [N, Hp, Wp], families by asset."""
+    """All shards in memory: ``asset`` and ``purity`` are [N, Hp, Wp], in the order of the shards."""
 
-    rgb: list[np.ndarray]
+    rgb: list[np.ndarray]  # one [F, H, W, 3] uint8 a shard, the same F in all
     asset: np.ndarray
     purity: np.ndarray
     family_of_asset: np.ndarray  # [assets] index into ``families``; len(families): clutter
@@ -68,16 +71,24 @@ def load_recipe(path: Path) -> Recipe:
 
 
 def load_pictures(folder: Path) -> Pictures:
-    """Read every shard; families are the stuff classes followed by the known families in alphabetical order."""
+    """Read every shard; families are the stuff classes followed by the known families in alphabetical order.
+
+    Asset numbers count the assets of all earlier shards, so the shards must be complete and alike.
+    """
     rgb, asset, purity, owners = [], [], [], list(STUFF)
-    for path in sorted(folder.glob("shard*.npz")):
-        if path.name.endswith(".part.npz"):
-            continue
+    for k, path in enumerate(sorted(folder.glob("shard[0-9][0-9][0-9].npz"))):
+        if path.stem != f"shard{k:03d}":
+            raise SystemExit(f"{folder} lacks shard{k:03d}.npz; "
+                             f"finish it with: python -m training.pictures --out {folder}")
         with np.load(path) as shard:
             rgb.append(shard["rgb"])
             asset.append(shard["asset"])
             purity.append(shard["purity"])
             owners += [str(f) for f in shard["families"]]
+            per_shard = len(shard["families"])
+        if len(rgb[-1]) != len(rgb[0]) or len(owners) != FIRST_ASSET + (k + 1) * per_shard:
+            raise SystemExit(f"{path} holds {len(rgb[-1])} frames of {per_shard} assets, unlike the shards before it; "
+                             "delete the folder and make all pictures anew")
     if not rgb:
         raise SystemExit(f"{folder} holds no pictures; make them with: python -m training.pictures --out {folder}")
     families = (*STUFF, *sorted(set(owners) - set(STUFF) - {"clutter"}))
@@ -107,15 +118,18 @@ def draw_batch(pictures: Pictures, recipe: Recipe, window: tuple[int, int], rng:
     images, assets, purities = [], [], []
     for k, flip in zip(chosen, flips, strict=True):
         step = -1 if flip else 1
-        images.append(pictures.rgb[k // per_shard][k % per_shard][:, ::step][row * 14 : (row + hp) * 14, col * 14 : (col + wp) * 14])
+        whole = pictures.rgb[k // per_shard][k % per_shard][:, ::step]
+        images.append(whole[row * PATCH_PX : (row + hp) * PATCH_PX, col * PATCH_PX : (col + wp) * PATCH_PX])
         assets.append(pictures.asset[k][:, ::step][row : row + hp, col : col + wp])
         purities.append(pictures.purity[k][:, ::step][row : row + hp, col : col + wp])
     x = normalise(augment_light(torch.from_numpy(np.stack(images)), generator))
-    return x, torch.from_numpy(np.stack(assets).astype(np.int64)), torch.from_numpy(np.stack(purities) / np.float32(255)), row, col
+    asset, purity = np.stack(assets).astype(np.int64), np.stack(purities) / np.float32(255)
+    return x, torch.from_numpy(asset), torch.from_numpy(purity), row, col
 
 
 def loss_of(model: Model, batch: tuple[Tensor, Tensor, Tensor, int, int], family_of_asset: Tensor,
-            recipe: Recipe) -> tuple[Tensor, dict[str, float]]:
+            recipe: Recipe, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
+    """The loss of a batch and its figures; ``generator`` draws which stuff patches the asset loss sees."""
     x, asset, purity, row, col = batch
     with torch.autocast(x.device.type, torch.bfloat16):
         tokens = patch_tokens(model.network, x, row, col).flatten(0, 2)
@@ -124,7 +138,7 @@ def loss_of(model: Model, batch: tuple[Tensor, Tensor, Tensor, int, int], family
     thing = asset >= FIRST_ASSET
     weight = torch.where(purity >= recipe.min_purity, purity, 0.0) * torch.where(thing, 1.0, recipe.stuff_weight)
     family = family_of_asset[asset]
-    few = thing | (torch.rand(len(asset)) < 0.15)
+    few = thing | (torch.rand(len(asset), generator=generator) < 0.15)
     with torch.autocast(x.device.type, torch.bfloat16):
         by_asset, by_family = model.assets(unit[few]).float(), model.families(unit).float()
     fine, coarse = asset_loss(by_asset, asset[few], weight[few]), family_loss(by_family, family, weight)
@@ -144,7 +158,8 @@ def optimisers(model: Model, recipe: Recipe) -> list[torch.optim.Optimizer]:
     taken = {id(p) for p in matrices}
     rest = [p for p in model.parameters() if id(p) not in taken]
     return [
-        torch.optim.Muon(matrices, lr=recipe.learning_rate, weight_decay=recipe.weight_decay, adjust_lr_fn="match_rms_adamw"),
+        torch.optim.Muon(matrices, lr=recipe.learning_rate, weight_decay=recipe.weight_decay,
+                         adjust_lr_fn="match_rms_adamw"),
         torch.optim.AdamW(rest, lr=recipe.learning_rate, weight_decay=0.0, betas=(0.9, 0.98)),
     ]
 
@@ -157,11 +172,20 @@ def learning_rate_at(step: int, recipe: Recipe) -> float:
     return recipe.learning_rate * float(0.02 + 0.98 * 0.5 * (1 + np.cos(np.pi * min(progress, 1.0))))
 
 
-def train(pictures: Pictures, recipe: Recipe, out: Path) -> None:
+def train(pictures: Pictures, recipe: Recipe, out: Path, config: MiniConfig = MINI, *,
+          checkpoint_every: int = 500) -> None:
+    """Train until ``recipe.steps``, from the checkpoint in ``out`` if there is one.
+
+    Everything random in a step is drawn from the recipe's seed and the step's number, so a resumed run repeats an
+    uninterrupted one.
+    """
     torch.set_num_threads(recipe.threads)
     torch.manual_seed(recipe.seed)
-    model = Model(MiniConfig(), len(pictures.family_of_asset), len(pictures.families))
-    average = build_mini(MiniConfig())
+    model = Model(config, len(pictures.family_of_asset), len(pictures.families))
+    first_look = draw_batch(pictures, replace(recipe, batch=128), pictures.asset.shape[1:],
+                            np.random.default_rng(recipe.seed), torch.Generator().manual_seed(recipe.seed))
+    whiten_patch_embedding(model.network, first_look[0])
+    average = build_mini(config)
     average.load_state_dict(model.network.state_dict())
     opts = optimisers(model, recipe)
     checkpoint, first = out / "checkpoint.pt", 0
@@ -175,9 +199,11 @@ def train(pictures: Pictures, recipe: Recipe, out: Path) -> None:
     family_of_asset = torch.from_numpy(pictures.family_of_asset)
     start, seen = time.monotonic(), dict.fromkeys(("loss", "asset", "family", "named", "asset_named"), 0.0)
     for step in range(first, recipe.steps):
-        rng, generator = np.random.default_rng([recipe.seed, step]), torch.Generator().manual_seed(recipe.seed * 7919 + step)
+        rng = np.random.default_rng([recipe.seed, step])
+        generator = torch.Generator().manual_seed(recipe.seed * 7919 + step)
         window = recipe.window if step < recipe.full_from * recipe.steps else pictures.asset.shape[1:]
-        loss, figures = loss_of(model, draw_batch(pictures, recipe, window, rng, generator), family_of_asset, recipe)
+        batch = draw_batch(pictures, recipe, window, rng, generator)
+        loss, figures = loss_of(model, batch, family_of_asset, recipe, generator)
         rate = learning_rate_at(step, recipe)
         for opt in opts:
             for group in opt.param_groups:
@@ -189,12 +215,11 @@ def train(pictures: Pictures, recipe: Recipe, out: Path) -> None:
             opt.step()
         with torch.no_grad():
             decay = min(recipe.ema, (step + 1) / (step + 10))
-            for slow, fast in zip(average.parameters(), model.network.parameters(), strict=True):
-                slow.lerp_(fast, 1 - decay)
+            torch._foreach_lerp_(list(average.parameters()), list(model.network.parameters()), 1 - decay)
         seen = {k: 0.98 * seen[k] + 0.02 * figures[k] if step > first else figures[k] for k in seen}
         if (step + 1) % 50 == 0:
             log(out, step + 1, recipe.steps, rate, seen, (time.monotonic() - start) / (step + 1 - first))
-        if (step + 1) % 500 == 0 or step + 1 == recipe.steps:
+        if (step + 1) % checkpoint_every == 0 or step + 1 == recipe.steps:
             save(checkpoint, {"step": step + 1, "model": model.state_dict(), "average": average.state_dict(),
                               "optimisers": [opt.state_dict() for opt in opts], "families": list(pictures.families)})
 
@@ -208,8 +233,8 @@ def save(path: Path, state: dict[str, object]) -> None:
 def log(out: Path, step: int, steps: int, rate: float, seen: dict[str, float], pace_s: float) -> None:
     line = "  ".join(f"{k} {v:.3f}" for k, v in seen.items())
     eta = (steps - step) * pace_s / 60
-    print(f"\rmini {step}/{steps}  {line}  {pace_s:.2f} s/step  {eta:.0f} min left", end="" if sys.stdout.isatty() else "\n",
-          flush=True)
+    print(f"\rmini {step}/{steps}  {line}  {pace_s:.2f} s/step  {eta:.0f} min left",
+          end="" if sys.stdout.isatty() else "\n", flush=True)
     curve = out / "curve.csv"
     new = not curve.exists()
     with curve.open("a", newline="") as file:

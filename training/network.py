@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
+from torch.nn import functional
 
 IMAGE_MEAN = (0.485, 0.456, 0.406)
 IMAGE_STD = (0.229, 0.224, 0.225)
@@ -63,12 +64,27 @@ def patch_tokens(network: VisionTransformer, images: Tensor, row: int = 0, col: 
     return tokens[:, prefix.shape[1] :].reshape(tokens.shape[0], hp, wp, -1)
 
 
+def whiten_patch_embedding(network: VisionTransformer, images: Tensor) -> None:
+    """Start the patch embedding at the whitened principal components of ``images`` [B, 3, H, W], so that the first
+    steps see edges and not only mean colours (Coates et al., AISTATS 2011, section 3.2)."""
+    projection = network.patch_embed.proj
+    width, _, patch, _ = projection.weight.shape
+    patches = functional.unfold(images, patch, stride=patch).transpose(1, 2).reshape(-1, 3 * patch * patch)
+    mean = patches.mean(dim=0)
+    values, vectors = torch.linalg.eigh(torch.cov((patches - mean).T))
+    values, vectors = values.flip(0)[:width], vectors.flip(1)[:, :width]
+    basis = (vectors / torch.sqrt(values + values[width // 2])).T * 0.7
+    with torch.no_grad():
+        projection.weight.copy_(basis.reshape(projection.weight.shape))
+        projection.bias.copy_(-basis @ mean)
+
+
 class CosineClassifier(nn.Module):
     """Cosine between tokens and one learned direction a class."""
 
     def __init__(self, width: int, classes: int) -> None:
         super().__init__()
-        self.weight = nn.Parameter(nn.init.normal_(torch.empty(classes, width)))
+        self.weight = nn.Parameter(nn.init.normal_(torch.empty(classes, width), std=0.15))
 
     def forward(self, unit_tokens: Tensor) -> Tensor:
         """[T, C] of unit length -> cosine [T, classes]."""

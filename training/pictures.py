@@ -1,7 +1,7 @@
 """Render the training pictures: ``python -m training.pictures --out DIR``. Resumes; one shard file per world.
 
-A shard holds ``rgb`` [F, H, W, 3] uint8, ``asset`` [F, Hp, Wp] int16 (stuff index, or ``FIRST_ASSET`` + asset number) and
-``purity`` [F, Hp, Wp] uint8 (share of the patch that shows it, 0..255).
+A shard holds ``rgb`` [F, H, W, 3] uint8, ``asset`` [F, Hp, Wp] int16 (stuff index, or ``FIRST_ASSET`` + asset number)
+and ``purity`` [F, Hp, Wp] uint8 (share of the patch that shows it, 0..255).
 """
 
 from __future__ import annotations

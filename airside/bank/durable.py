@@ -34,9 +34,16 @@ class NotSyncedError(StorageError):
     """The new file is in place, but the folder could not be synced: a power cut now may bring the old one back."""
 
 
+def advice_from_os_error(error: OSError) -> str:
+    """What to do about it."""
+    return _ADVICE_FROM_ERRNO.get(error.errno or 0, "check the disk and the folder, then try again")
+
+
 def storage_error_from_os_error(doing: str, path: Path, error: OSError) -> StorageError:
-    advice = _ADVICE_FROM_ERRNO.get(error.errno or 0, "check the disk and the folder, then try again")
-    return StorageError(f"{doing} {path} failed ({error.strerror or error}): {advice}. Nothing already stored was lost")
+    return StorageError(
+        f"{doing} {path} failed ({error.strerror or error}): {advice_from_os_error(error)}. "
+        "Nothing already stored was lost"
+    )
 
 
 def write_durably(path: Path, data: bytes) -> None:

@@ -168,4 +168,6 @@ class BankFolder:
         return f"look with {self.command('verify')}, go back with {self.command(f'rollback {ref}')}"
 
     def _no_bank(self) -> UsageError:
-        return UsageError(f"no bank at {self.path}: give --bank an existing bank's folder, or make one there first")
+        return UsageError(
+            f"no bank at {self.path}: give --bank an existing bank's folder, or make one with: {self.command('init')}"
+        )

@@ -22,6 +22,11 @@ class Camera(Protocol):
     faults: Counter[str]
     last_fault: str | None
 
+    @property
+    def expected_frames(self) -> int | None:
+        """How many frames there should be; ``None`` where the source does not end or does not say."""
+        ...
+
     def frames(self) -> Iterator[Frame]:
         """Frames in order. A file source ends and starts again at its beginning when asked again; a live one waits
         for the next unseen frame, always the newest, and raises :class:`UnavailableError` when none comes in time.

@@ -59,22 +59,34 @@ class LiveCamera:
                 self._seen = self._latest.index
             return self._latest
 
+    @property
+    def expected_frames(self) -> int | None:
+        return None
+
     def frames(self) -> Iterator[Frame]:
         """Each time the newest frame not yet seen; waits for it at most ``timeout_s``."""
         last = -1
         while True:
-            with self._arrived:
-                self._arrived.wait_for(partial(self._has_news, last), self._timeout_s)
-                if self._stop.is_set():
-                    return
-                frame = self._latest
-                if frame is None or frame.index <= last:
-                    raise UnavailableError(
-                        f"camera {self._source}: no frame for {self._timeout_s:g} s; check its power and its cable"
-                        + (f" ({self.last_fault})" if self.last_fault else "")
-                    )
-                last = self._seen = frame.index
+            frame = self.next_frame(last, self._timeout_s)
+            if self._stop.is_set():
+                return
+            if frame is None:
+                raise UnavailableError(
+                    f"camera {self._source}: no frame for {self._timeout_s:g} s; check its power and its cable"
+                    + (f" ({self.last_fault})" if self.last_fault else "")
+                )
+            last = frame.index
             yield frame
+
+    def next_frame(self, after: int, timeout_s: float) -> Frame | None:
+        """The newest frame with an index above ``after``; ``None`` when none has come within ``timeout_s``."""
+        with self._arrived:
+            self._arrived.wait_for(partial(self._has_news, after), timeout_s)
+            frame = self._latest
+            if self._stop.is_set() or frame is None or frame.index <= after:
+                return None
+            self._seen = frame.index
+            return frame
 
     def close(self) -> None:
         """Stop the reader. It lets go of the device itself: releasing under a running read crashes OpenCV."""

@@ -27,6 +27,10 @@ class StillsCamera:
         self._paths = tuple(paths)
         self._fps = fps
 
+    @property
+    def expected_frames(self) -> int | None:
+        return len(self._paths)
+
     def frames(self) -> Iterator[Frame]:
         """Every readable picture once; ``index`` is its place among all of them."""
         readable = 0

@@ -44,6 +44,10 @@ class VideoCamera:
         finally:
             capture.release()
 
+    @property
+    def expected_frames(self) -> int | None:
+        return self._announced_frames or None
+
     def frames(self) -> Iterator[Frame]:
         """Every frame from the beginning."""
         self.close()

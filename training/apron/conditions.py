@@ -43,20 +43,22 @@ _DAY = Conditions("day", (0.78, 0.75, 0.68), 0.0, 0.9, (0.46, 0.48, 0.52), (0.25
 
 PRESETS: dict[str, Conditions] = {
     "day": _DAY,
-    "overcast": replace(_DAY, name="overcast", sun=(0.16, 0.16, 0.17), ambient=(0.74, 0.75, 0.77), zenith=(0.62, 0.65, 0.69),
-                        horizon=(0.78, 0.80, 0.82), shadows=False, cloud=0.9, visibility_m=1500),
+    "overcast": replace(_DAY, name="overcast", sun=(0.16, 0.16, 0.17), ambient=(0.74, 0.75, 0.77),
+                        zenith=(0.62, 0.65, 0.69), horizon=(0.78, 0.80, 0.82), shadows=False, cloud=0.9,
+                        visibility_m=1500),
     "low_sun": replace(_DAY, name="low_sun", sun=(0.80, 0.55, 0.30), sun_elevation_rad=0.16, ambient=(0.42, 0.39, 0.42),
                        zenith=(0.30, 0.42, 0.66), horizon=(0.96, 0.74, 0.48), visibility_m=1200),
-    "night": replace(_DAY, name="night", sun=(0.05, 0.055, 0.08), ambient=(0.10, 0.105, 0.13), zenith=(0.012, 0.016, 0.035),
-                     horizon=(0.06, 0.065, 0.085), shadows=False, floodlights=1.0, noise=0.03, cloud=0.1, visibility_m=900),
+    "night": replace(_DAY, name="night", sun=(0.05, 0.055, 0.08), ambient=(0.10, 0.105, 0.13),
+                     zenith=(0.012, 0.016, 0.035), horizon=(0.06, 0.065, 0.085), shadows=False, floodlights=1.0,
+                     noise=0.03, cloud=0.1, visibility_m=900),
     "wet": replace(_DAY, name="wet", sun=(0.14, 0.14, 0.15), ambient=(0.64, 0.65, 0.68), zenith=(0.50, 0.54, 0.60),
                    horizon=(0.68, 0.71, 0.75), shadows=False, cloud=0.95, wet=1.0, visibility_m=500),
     "fog": replace(_DAY, name="fog", sun=(0.06, 0.06, 0.06), ambient=(0.70, 0.71, 0.72), zenith=(0.72, 0.735, 0.75),
                    horizon=(0.70, 0.715, 0.73), shadows=False, cloud=0.0, visibility_m=110),
     "snow": replace(_DAY, name="snow", sun=(0.10, 0.10, 0.11), ambient=(0.72, 0.74, 0.78), zenith=(0.70, 0.73, 0.77),
                     horizon=(0.80, 0.82, 0.85), shadows=False, cloud=0.5, snow=1.0, visibility_m=220),
-    "spray": replace(_DAY, name="spray", sun=(0.25, 0.25, 0.25), ambient=(0.62, 0.63, 0.65), spray=1.0, visibility_m=600,
-                     shadows=False, cloud=0.7),
+    "spray": replace(_DAY, name="spray", sun=(0.25, 0.25, 0.25), ambient=(0.62, 0.63, 0.65), spray=1.0,
+                     visibility_m=600, shadows=False, cloud=0.7),
 }
 
 
@@ -102,7 +104,8 @@ def light_world(model: mujoco.MjModel, c: Conditions, eye_m: tuple[float, float,
     model.light_diffuse[sun], model.light_specular[sun] = c.sun, np.asarray(c.sun) * 0.7
     model.light_ambient[sun] = 0  # a shadow would swallow it
     model.light_dir[sun + 1] = -np.array([-0.5 * direction[0] + 0.3, -0.5 * direction[1] - 0.4, 0.8])
-    model.light_diffuse[sun + 1], model.light_ambient[sun + 1] = np.asarray(c.ambient) * 0.45, np.asarray(c.ambient) * 0.85
+    model.light_diffuse[sun + 1] = np.asarray(c.ambient) * 0.45
+    model.light_ambient[sun + 1] = np.asarray(c.ambient) * 0.85
     model.light_specular[sun + 1] = 0.05
     model.light_active[first_spot : first_spot + spots] = c.floodlights > 0
     if c.floodlights <= 0:
@@ -116,8 +119,8 @@ def light_world(model: mujoco.MjModel, c: Conditions, eye_m: tuple[float, float,
         model.light_cutoff[i], model.light_exponent[i] = 75.0, 2.0
         model.light_attenuation[i] = (1.0, 0.004, 0.0)
     i = first_spot + spots - 1
-    model.light_pos[i] = np.asarray(eye_m) + (0, 0, -0.6)
-    model.light_dir[i] = ahead + (0, 0, -0.12)
+    model.light_pos[i] = np.asarray(eye_m) + np.array((0, 0, -0.6))
+    model.light_dir[i] = ahead + np.array((0, 0, -0.12))
     model.light_diffuse[i], model.light_specular[i], model.light_ambient[i] = (0.75, 0.75, 0.68), 0.3, 0
     model.light_cutoff[i], model.light_exponent[i] = 48.0, 8.0
     model.light_attenuation[i] = (1.0, 0.03, 0.002)

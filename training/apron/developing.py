@@ -30,7 +30,7 @@ def develop(shot: Shot, c: Conditions, rng: np.random.Generator) -> np.ndarray:
     distance = np.where(sky, np.float32(3000.0), shot.depth_m * length)
     light = shot.rgb.astype(np.float32) / 255
     light *= _ground_grain(shot.ground_xy_m, ground, distance)[..., None]
-    air = _sky(shot.rays, c, rng)
+    air = _sky(shot.rays, c)
     light = np.where(sky[..., None], air, light)
     if c.wet > 0:
         light = _mirror_ground(light, air, ground, shot, c, rng)
@@ -60,21 +60,21 @@ def _noise_at(xy_m: np.ndarray, period_m: float, blur: float) -> np.ndarray:
 
 
 def _ground_grain(xy_m: np.ndarray, ground: np.ndarray, distance: np.ndarray) -> np.ndarray:
-    fine = 0.07 * _noise_at(xy_m, 6.0, 0.0) * np.exp(-distance / 5) + 0.06 * _noise_at(xy_m, 20.0, 1.5) * np.exp(-distance / 25)
-    return np.where(ground, 1 + fine, 1.0).astype(np.float32)
+    near = 0.07 * _noise_at(xy_m, 6.0, 0.0) * np.exp(-distance / 5)
+    far = 0.06 * _noise_at(xy_m, 20.0, 1.5) * np.exp(-distance / 25)
+    return np.where(ground, 1 + (near + far), 1.0).astype(np.float32)
 
 
-def _sky(rays: np.ndarray, c: Conditions, rng: np.random.Generator) -> np.ndarray:
+def _sky(rays: np.ndarray, c: Conditions) -> np.ndarray:
     """Gradient, clouds and the sun's disc, at half resolution."""
     h, w = rays.shape[:2]
     half = rays[::2, ::2]
     direction = (half / np.linalg.norm(half, axis=-1, keepdims=True)).astype(np.float32)
     up = np.clip(direction[..., 2], 0, 1)[..., None] ** 0.55
     sky = np.asarray(c.horizon, np.float32) * (1 - up) + np.asarray(c.zenith, np.float32) * up
-    seed = rng.standard_normal((2, 7, 13), np.float32)
-    size = (half.shape[1], half.shape[0])
-    cloud = cv2.resize(seed[0], size, interpolation=cv2.INTER_CUBIC)
-    cloud += 0.5 * cv2.resize(rng.standard_normal((20, 24), np.float32), size, interpolation=cv2.INTER_CUBIC)
+    # the sky is a plane of noise overhead, fixed in the world, so that it stands still from frame to frame
+    overhead = direction[..., :2] / (np.abs(direction[..., 2:]) + 0.18) + np.float32(c.sun_azimuth_rad)
+    cloud = _noise_at(overhead, 9.0, 14.0) + 0.5 * _noise_at(overhead, 6.0, 5.0)
     cover = np.clip(cloud * 0.4 + c.cloud * 1.2 - 0.5, 0, 1)[..., None] * 0.7
     sky = sky * (1 - cover) + np.clip(np.asarray(c.horizon, np.float32) * 1.12, 0, 1) * cover
     if c.shadows:
@@ -92,7 +92,8 @@ def _mirror_ground(light: np.ndarray, air: np.ndarray, ground: np.ndarray, shot:
     source = 2 * horizon[None] - np.arange(h)[:, None]
     ripple = cv2.resize(rng.normal(0, 1.0, (h // 3, w // 6)).astype(np.float32), (w, h))
     u = np.broadcast_to(np.arange(w, dtype=np.float32), (h, w)) + ripple
-    mirror = cv2.remap(light, u, (source + 2 * ripple).astype(np.float32), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    v = (source + 2 * ripple).astype(np.float32)
+    mirror = cv2.remap(light, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     beyond = np.clip(1 - source / 30.0, 0, 1).astype(np.float32)[..., None]
     mirror = cv2.blur(mirror * (1 - beyond) + np.asarray(c.zenith, np.float32) * beyond, (1, 7))
     puddle = _noise_at(shot.ground_xy_m, 90.0, 14.0) + 0.4 * _noise_at(shot.ground_xy_m, 35.0, 8.0)
@@ -153,5 +154,6 @@ def _sensor(light: np.ndarray, c: Conditions, rng: np.random.Generator) -> np.nd
     v, u = np.ogrid[-1 : 1 : h * 1j, -1 : 1 : w * 1j]
     light = light * (1 - 0.10 * (u**2 + v**2)).astype(np.float32)[..., None]
     light = np.where(light > 0.8, 0.8 + 0.2 * np.tanh((light - 0.8) / 0.2), light)
-    light = light + rng.standard_normal(light.shape, np.float32) * np.float32(c.noise) * np.sqrt(np.clip(light, 0.02, 1))
+    noise = rng.standard_normal(light.shape, np.float32) * np.float32(c.noise)
+    light = light + noise * np.sqrt(np.clip(light, 0.02, 1))
     return np.asarray(np.clip(light, 0, 1) * 255, np.uint8)

@@ -75,7 +75,8 @@ class _Painter:
     def text(self, text: str, x_m: float, y_m: float, height_m: float, rgb: tuple[float, float, float]) -> None:
         mask = np.zeros(self.labels.shape, np.uint8)
         scale = height_m * _PX_PER_M / 22
-        cv2.putText(mask, text, _px(x_m, y_m), cv2.FONT_HERSHEY_DUPLEX, scale, 255, max(2, round(scale * 3)), cv2.LINE_AA)
+        thick = max(2, round(scale * 3))
+        cv2.putText(mask, text, _px(x_m, y_m), cv2.FONT_HERSHEY_DUPLEX, scale, 255, thick, cv2.LINE_AA)
         self._apply(mask, rgb, Surface.MARKING)
 
     def _apply(self, mask: np.ndarray, rgb: tuple[float, float, float], label: Surface | None) -> None:
@@ -184,4 +185,5 @@ def _stand(rng: np.random.Generator, paint: _Painter, x: float, name: str) -> No
         paint.text("NO PARKING", x - 16.0, 36.0, 1.6, RED)
     if rng.random() < 0.7:
         cx, cy = x - half + 5, 16.0
-        paint.line([(cx - 3, cy - 6), (cx + 3, cy - 6), (cx + 3, cy + 6), (cx - 3, cy + 6), (cx - 3, cy - 6)], 0.2, WHITE)
+        corners = [(cx - 3, cy - 6), (cx + 3, cy - 6), (cx + 3, cy + 6), (cx - 3, cy + 6), (cx - 3, cy - 6)]
+        paint.line(corners, 0.2, WHITE)

@@ -1,7 +1,7 @@
 """Photographs of a world: colour, exact instance, class and depth per pixel.
 
-Two OpenGL passes a picture (colour with shadows, then segment identifiers with depth); the context, the frame buffers and
-the scene list are made once per world.
+Two OpenGL passes a picture (colour with shadows, then segment identifiers with depth); the context, the frame buffers
+and the scene list are made once per world.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
+from typing import Any
 
 import mujoco
 import numpy as np
-from mujoco.rendering.classic import gl_context
 
 from training.apron.conditions import Conditions, light_world
 from training.apron.developing import Shot, develop
@@ -81,6 +81,29 @@ class Picture:
     label: np.ndarray
 
 
+class NoRenderingError(RuntimeError):
+    """This machine can not render: no EGL context can be made."""
+
+
+def open_context(height_px: int, width_px: int) -> Any:
+    """A headless OpenGL context of MuJoCo's, current in this thread.
+
+    It is looked for here and not when this module is imported, so that everything but rendering works without EGL.
+
+    Raises:
+        NoRenderingError: Debian's ``libegl1`` and ``libgl1`` are missing, or no device answers.
+    """
+    try:
+        from mujoco.rendering.classic import gl_context
+
+        context = gl_context.GLContext(width_px, height_px)
+        context.make_current()
+    except Exception as error:  # PyOpenGL and MuJoCo raise ImportError, AttributeError, RuntimeError or their own
+        raise NoRenderingError("rendering needs Debian's libegl1 and libgl1 (apt-get install libegl1 libgl1); "
+                               f"EGL says: {type(error).__name__}: {error}") from error
+    return context
+
+
 class Renderer:
     """Holds one OpenGL context for one world. Use as a context manager."""
 
@@ -89,8 +112,7 @@ class Renderer:
         self.height_px, self.width_px = height_px, width_px
         self._data = mujoco.MjData(world.model)
         world.model.vis.global_.offwidth, world.model.vis.global_.offheight = width_px, height_px
-        self._gl = gl_context.GLContext(width_px, height_px)
-        self._gl.make_current()
+        self._gl = open_context(height_px, width_px)
         self._context = mujoco.MjrContext(world.model, mujoco.mjtFontScale.mjFONTSCALE_100)
         mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._context)
         self._context.readDepthMap = mujoco.mjtDepthMap.mjDEPTH_ZEROFAR
@@ -107,6 +129,7 @@ class Renderer:
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None,
                  trace: TracebackType | None) -> None:
+        self._gl.make_current()
         self._context.free()
         self._gl.free()
 
@@ -121,6 +144,7 @@ class Renderer:
     def shoot(self, view: View, placed: Sequence[Placed], conditions: Conditions,
               rng: np.random.Generator) -> Picture:
         """Photograph ``placed`` from ``view``; ``rng`` draws sensor noise and weather particles."""
+        self._gl.make_current()  # another renderer may have come since
         self._pose(view, placed)
         light_world(self.world.model, conditions, view.xyz_m, view.yaw_rad, SUN, FIRST_SPOT, SPOTS)
         mujoco.mj_kinematics(self.world.model, self._data)

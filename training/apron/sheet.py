@@ -37,14 +37,15 @@ def contact_sheet(names: list[str], seed: int, draws: int, condition: str) -> np
     rows = []
     for row, name in enumerate(names):
         assets = [FAMILIES[name](np.random.default_rng([seed, row, k])) for k in range(draws)]
-        world = build_world(assets, np.random.default_rng(seed))
+        world = build_world(assets, np.random.default_rng(seed), scenery=False)  # aircraft are seen from 100 m
         with Renderer(world, *_TILE) as renderer:
             tiles = []
             for slot, asset in enumerate(assets):
                 placed, view = portrait(asset, slot, 0.6 if slot % 2 == 0 else 2.4)
                 picture = renderer.shoot(view, [placed], PRESETS[condition], np.random.default_rng(slot))
                 tile = np.ascontiguousarray(picture.rgb)
-                cv2.putText(tile, f"{name} {len(asset.body.faces)}", (6, 14), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (0, 0, 0), 1, cv2.LINE_AA)
+                caption = f"{name} {len(asset.body.faces)}"
+                cv2.putText(tile, caption, (6, 14), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (0, 0, 0), 1, cv2.LINE_AA)
                 tiles.append(tile)
         rows.append(np.concatenate(tiles, axis=1))
     return np.concatenate(rows)

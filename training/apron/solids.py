@@ -8,6 +8,7 @@ Asset frame: x forward, y left, z up, origin on the ground under the middle of t
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -157,7 +158,7 @@ class Builder:
         q = len(corners)
         uv = np.array([[(s.u0, s.v1), (s.u1, s.v1), (s.u1, s.v0), (s.u0, s.v0)] for s in swatches])
         base = 4 * np.arange(q)[:, None]
-        faces = np.concatenate([base + [0, 1, 2], base + [0, 2, 3]])
+        faces = np.concatenate([base + np.array([0, 1, 2]), base + np.array([0, 2, 3])])
         self._emit(corners.reshape(-1, 3), faces, uv.reshape(-1, 2), lamp)
 
     # ---- solids ------------------------------------------------------------------------------------
@@ -272,7 +273,7 @@ class Builder:
 
     def tube(self, points: Sequence[Xyz], radius: float, paint: Swatch, *, sides: int = 6) -> None:
         """A bent pipe through ``points``: rails, hoses, frames."""
-        for p0, p1 in zip(points[:-1], points[1:], strict=True):
+        for p0, p1 in itertools.pairwise(points):
             self.cylinder(p0, p1, radius, paint, sides=sides)
 
     def railing(self, points: Sequence[Xyz], height: float, paint: Swatch, radius: float = 0.025) -> None:
@@ -313,7 +314,8 @@ class Builder:
         return Asset(family, body, lamps, self._atlas, shininess)
 
 
-def circle(x: float, radius_y: float, radius_z: float, centre_z: float, k: int = 20, centre_y: float = 0.0) -> np.ndarray:
+def circle(x: float, radius_y: float, radius_z: float, centre_z: float, k: int = 20,
+           centre_y: float = 0.0) -> np.ndarray:
     """One loft ring [k, 3] at ``x``, starting at the lowest point, counter-clockwise seen from +x."""
     angle = np.linspace(0, 2 * np.pi, k, endpoint=False)
     return np.stack(

@@ -35,8 +35,8 @@ class World:
     body_geoms: np.ndarray  # [slots, 2] geom id of body and lamps (-1: none)
 
 
-def build_world(assets: Sequence[Asset], rng: np.random.Generator) -> World:
-    """Compile ``assets`` into a world with a fresh apron and scenery drawn from ``rng``."""
+def build_world(assets: Sequence[Asset], rng: np.random.Generator, *, scenery: bool = True) -> World:
+    """Compile ``assets`` into a world with a fresh apron and, unless told not to, scenery drawn from ``rng``."""
     spec = mujoco.MjSpec()
     spec.compiler.degree = False
     spec.stat.extent = 1.0
@@ -49,14 +49,14 @@ def build_world(assets: Sequence[Asset], rng: np.random.Generator) -> World:
     ground = draw_ground(rng)
     slots: list[int] = []
     _add_ground(spec, ground, slots)
-    scenery = _add_scenery(spec, rng, slots)
+    pieces = _add_scenery(spec, rng, slots) if scenery else ()
     geoms = np.full((len(assets), 2), -1)
     for slot, asset in enumerate(assets):
         body = spec.worldbody.add_body(name=f"asset{slot}", mocap=True, pos=[0, 0, -100])
         geoms[slot] = _add_asset(spec, body, f"asset{slot}", asset, slots, slot)
     _add_lights(spec)
     spec.worldbody.add_body(name="camera", mocap=True).add_camera(name="camera")
-    return World(spec.compile(), tuple(assets), scenery, ground, np.array(slots), geoms)
+    return World(spec.compile(), tuple(assets), pieces, ground, np.array(slots), geoms)
 
 
 def _add_texture(spec: mujoco.MjSpec, name: str, image: np.ndarray) -> None:

@@ -24,7 +24,7 @@ class Device:
         self.released = threading.Event()
         self.reading = False
 
-    def isOpened(self) -> bool:  # noqa: N802
+    def isOpened(self) -> bool:
         return self.opens
 
     def get(self, prop: int, /) -> float:

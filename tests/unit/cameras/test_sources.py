@@ -189,7 +189,7 @@ class SizedCapture:
     def __init__(self, width: int, height: int) -> None:
         self.size = {cv2.CAP_PROP_FRAME_WIDTH: width, cv2.CAP_PROP_FRAME_HEIGHT: height}
 
-    def isOpened(self) -> bool:  # noqa: N802
+    def isOpened(self) -> bool:
         return True
 
     def get(self, prop: int, /) -> float:

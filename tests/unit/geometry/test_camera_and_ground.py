@@ -77,9 +77,7 @@ def test_refuses_wrong_shapes() -> None:
         CAMERA.uv_from_xyz_cam(np.zeros(2))
 
 
-@given(
-    st.floats(3, 50), st.floats(-20, 20), st.floats(-30, 30), st.floats(-5, 20), st.floats(-5, 5), st.floats(0.5, 4)
-)
+@given(st.floats(3, 50), st.floats(-20, 20), st.floats(-30, 30), st.floats(-5, 20), st.floats(-5, 5), st.floats(0.5, 4))
 def test_ground_points_come_back(x: float, y: float, yaw: float, pitch: float, roll: float, height: float) -> None:
     mount = ego_from_mounted_cam((1.2, 0.3, height), yaw_deg=yaw, pitch_deg=pitch, roll_deg=roll)
     uv = CAMERA.uv_from_xyz_cam(mount.inverse().points(np.array([x, y, 0.0])))

@@ -1,4 +1,4 @@
-"""The tables of asset families. ``KNOWN`` trains the network and the default bank; ``UNKNOWN`` is never shown to either.
+"""The tables of asset families. ``KNOWN`` trains the network and the default bank; ``UNKNOWN`` is shown to neither.
 
 ``CLUTTER`` is abstract shapes: outliers for training that imitate no unknown type. ``SCENERY`` stands around.
 """

@@ -5,6 +5,7 @@ They face +x; the long side lies along y, and both long sides are painted.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import cv2
@@ -154,7 +155,7 @@ def hangar(rng: np.random.Generator) -> Asset:
     outline = [(float(y), float(eaves + u)) for y, u in zip(q * half, up, strict=True)]
     with b.at(yaw=np.pi / 2):  # the prism's profile plane turns to face x
         b.prism([(-half, 0.0), (half, 0.0), *outline[::-1]], -depth / 2, depth / 2, sheet)
-        for (x0, z0), (x1, z1) in zip(outline[:-1], outline[1:], strict=True):
+        for (x0, z0), (x1, z1) in itertools.pairwise(outline):
             b.prism([(x0, z0), (x1, z1), (x1, z1 + 0.5), (x0, z0 + 0.5)], -depth / 2 - 0.5, depth / 2 + 0.5, roof)
     leaf = _ribs(_image(rng, _shade(wall, 0.9, 0.06) if rng.random() < 0.6 else wall, 96, 64), 8, 0.10)
     leaf[8:30, 6:58] = (52, 66, 78)

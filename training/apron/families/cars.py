@@ -142,7 +142,7 @@ def service_van(rng: np.random.Generator) -> Asset:
                half,
                c.dark, 0.03)
     _markings(b, c, livery, kind, length, half, floor, belt)
-    follow = kind != "van" and rng.random() < 0.6 or rng.random() < 0.2
+    follow = (kind != "van" and rng.random() < 0.6) or rng.random() < 0.2
     x_roof = crest[0] - 0.55
     if follow:
         board = b.decal(sign("FOLLOW ME", BLACK, YELLOW, 128, 32))

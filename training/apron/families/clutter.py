@@ -263,7 +263,7 @@ def _trim(b: Builder, skins: Skins) -> None:
         foot = [(-0.5, -0.3, h), (0.5, -0.3, h), (0.5, 0.3, h), (-0.5, 0.3, h)][: int(rng.integers(2, 5))]
         b.railing(foot, float(rng.uniform(0.2, 0.6)), skins[-1], 0.015)
     elif kind == 1:
-        path = np.cumsum(rng.normal(0, 0.2, (7, 3)), axis=0) + [0, 0, h]
+        path = np.cumsum(rng.normal(0, 0.2, (7, 3)), axis=0) + np.array([0, 0, h])
         b.tube(path.tolist(), float(rng.uniform(0.012, 0.04)), skins[-1], sides=5)
     elif kind == 2:
         for _ in range(int(rng.integers(1, 5))):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -138,12 +139,12 @@ def _canopy(b: Builder, c: Coat, low: tuple[float, float], high: tuple[float, fl
     line = [(0.05, z), (high[0], z)]
     if full:
         line.append((low[0] + 0.5, low[1] + tall + 0.5 * (high[1] - low[1]) / (high[0] - low[0])))
-    for (x0, z0), (x1, z1) in zip(line[:-1], line[1:], strict=True):
+    for (x0, z0), (x1, z1) in itertools.pairwise(line):
         b.prism([(x1, z1), (x0, z0), (x0, z0 + 0.05), (x1, z1 + 0.05)], -half - 0.1, half + 0.1, cover)
         for s in (-1, 1):
             b.prism([(x1, z1 - 0.28), (x0, z0 - 0.28), (x0, z0 + 0.02), (x1, z1 + 0.02)], s * half, s * (half + 0.05),
                     cover)
-    for (x0, z0), (x1, z1) in zip(line[:-1], line[1:], strict=True):
+    for (x0, z0), (x1, z1) in itertools.pairwise(line):
         for t in np.linspace(0, 1, 4):
             x, top = x0 + t * (x1 - x0), z0 + t * (z1 - z0)
             for s in (-1, 1):

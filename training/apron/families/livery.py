@@ -5,6 +5,7 @@ All operator names are invented. Every picture is RGB uint8, 256 px at most on a
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import Any
 
@@ -152,7 +153,7 @@ def window_band(n: int, w: int = 128, h: int = 32, frame: Rgb = BLACK, glass: Rg
     edges = np.linspace(0, w, n + 1)
     top, low = int(h * sill), int(h * (1 - sill))
     sky = np.linspace(1.9, 0.8, max(low - top, 1))[:, None, None]
-    for a, z in zip(edges[:-1], edges[1:], strict=True):
+    for a, z in itertools.pairwise(edges):
         image[top:low, int(a) + 2 : int(z) - 1] = np.asarray(glass) * 255 * sky
     slope = (np.mgrid[0:h, 0:w][1] + 0.8 * np.mgrid[0:h, 0:w][0]) % (w * 0.43) < w * 0.07
     image[slope] *= 1.35

@@ -124,7 +124,7 @@ def person(rng: np.random.Generator) -> Asset:
             for q in (0.25, 0.6) if hi_vis_legs or rng.random() < 0.3 else ():
                 p0, p1 = knee + (ankle - knee) * q, knee + (ankle - knee) * (q + 0.13)
                 b.cylinder(p0, p1, 0.067 * s * girth, silver, sides=8)
-            b.box((ankle + (0.055 * s, 0, -0.035 * s)).tolist(), (0.27 * s, 0.10 * s, 0.08 * s), boots,
+            b.box((ankle + np.array((0.055 * s, 0, -0.035 * s))).tolist(), (0.27 * s, 0.10 * s, 0.08 * s), boots,
                   taper=(0.75, 0.9))
         b.ellipsoid((0, 0, 0.02 * s), (0.12 * s * girth, 0.165 * s * girth**0.7, 0.13 * s), legs)
         with b.at(pitch=lean):
@@ -169,18 +169,20 @@ def _head(b: Builder, s: float, skin: Swatch, cloth: Rgb) -> None:
     b.cylinder((0, 0, -0.04 * s), (0.01, 0, 0.08 * s), 0.055 * s, skin, sides=8)
     middle = np.array((0.015, 0.0, 0.165 * s))
     b.ellipsoid(middle.tolist(), (0.098 * s, 0.077 * s, 0.122 * s), skin)
-    b.box((middle + (0.10 * s, 0, -0.015 * s)).tolist(), (0.025 * s, 0.02 * s, 0.04 * s), skin)
+    b.box((middle + np.array((0.10 * s, 0, -0.015 * s))).tolist(), (0.025 * s, 0.02 * s, 0.04 * s), skin)
     style = str(rng.choice(["hair", "cap", "helmet", "helmet", "hood"]))
     if style == "hair":
         hair = b.paint(((0.08, 0.06, 0.05), (0.25, 0.16, 0.09), (0.55, 0.50, 0.45))[int(rng.integers(3))])
-        b.ellipsoid((middle + (-0.018 * s, 0, 0.025 * s)).tolist(), (0.098 * s, 0.084 * s, 0.112 * s), hair, pitch=-0.4)
+        b.ellipsoid((middle + np.array((-0.018 * s, 0, 0.025 * s))).tolist(), (0.098 * s, 0.084 * s, 0.112 * s), hair,
+                    pitch=-0.4)
     else:
         colour = ((0.92, 0.92, 0.90), (0.95, 0.80, 0.08), (0.10, 0.25, 0.60), (0.80, 0.10, 0.08), cloth)
         paint = b.paint(colour[4] if style == "hood" else colour[int(rng.integers(5))])
-        b.ellipsoid((middle + (-0.012 * s, 0, 0.05 * s)).tolist(), (0.110 * s, 0.092 * s, 0.095 * s), paint,
+        b.ellipsoid((middle + np.array((-0.012 * s, 0, 0.05 * s))).tolist(), (0.110 * s, 0.092 * s, 0.095 * s), paint,
                     pitch=-0.15)
         if style != "hood":
-            b.box((middle + (0.115 * s, 0, 0.050 * s)).tolist(), (0.10 * s, 0.13 * s, 0.016 * s), paint, pitch=0.15)
+            b.box((middle + np.array((0.115 * s, 0, 0.050 * s))).tolist(), (0.10 * s, 0.13 * s, 0.016 * s), paint,
+                  pitch=0.15)
     if rng.random() < 0.75:
         cup = b.paint(((0.85, 0.12, 0.08), (0.95, 0.75, 0.05), (0.08, 0.08, 0.09))[int(rng.integers(3))])
         arc = [(0.0, 0.1 * s * np.cos(q), 0.15 * s + 0.145 * s * np.sin(q)) for q in np.linspace(0, np.pi, 7)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import string
 
 import cv2
@@ -61,7 +62,7 @@ def wood(rng: np.random.Generator, rgb: Rgb, px: int = 64, planks: int = 1) -> n
     """Grain along u, split into ``planks`` boards across v."""
     factor = 1 + 0.10 * smooth_noise(rng, px, px, (px // 3, 3)) + 0.06 * smooth_noise(rng, px, px, (px // 2, 6))
     edges = np.linspace(0, px, planks + 1).astype(int)
-    for low, high in zip(edges[:-1], edges[1:], strict=True):
+    for low, high in itertools.pairwise(edges):
         factor[low:high] *= rng.uniform(0.85, 1.12)
         if planks > 1:
             factor[low : low + 2] *= 0.35

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 
 from training.apron.families import surfaces
@@ -38,7 +40,7 @@ def baggage_robot(rng: np.random.Generator) -> Asset:
     b.slab(oblong(length * 0.97, width * 0.95, soft), clear * 0.6, clear + 0.14 * height, dark)
     layers = np.array([(0.10, 1.0), (0.45, 1.0), (0.72, 0.985), (0.88, 0.95), (0.97, 0.88), (1.0, 0.80)])
     steps = [(clear + (height - clear) * level, grow) for level, grow in layers]
-    for (z0, g0), (z1, _) in zip(steps[:-1], steps[1:], strict=True):
+    for (z0, g0), (z1, _) in itertools.pairwise(steps):
         outline = [(x * (1 - (1 - g0) * 0.5), y * g0) for x, y in oblong(length, width, soft, 6)]
         b.slab(outline, z0, z1 + 0.002, accent if 0.44 < (z0 - clear) / (height - clear) < 0.5 and rng.random() < 0.5
                else shell, top=shell)

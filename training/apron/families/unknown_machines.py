@@ -15,10 +15,7 @@ def inspection_robot(rng: np.random.Generator) -> Asset:
     shell = b.paint(one_of(rng, ((0.93, 0.73, 0.05), (0.90, 0.90, 0.91), (0.85, 0.30, 0.08), (0.25, 0.30, 0.22),
                                  (0.16, 0.17, 0.18))), grain=0.08)
     dark = b.paint((0.08, 0.085, 0.09), grain=0.2)
-    if rng.random() < 0.5:
-        top = _quadruped(b, shell, dark)
-    else:
-        top = _tracked(b, shell, dark)
+    top = _quadruped(b, shell, dark) if rng.random() < 0.5 else _tracked(b, shell, dark)
     if rng.random() < 0.8:
         _sensor_mast(b, uniform(rng, -0.2, 0.2), top, shell, dark)
     return b.asset("inspection_robot", shininess=0.5)

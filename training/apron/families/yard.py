@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import cv2
@@ -25,7 +26,7 @@ def light_mast(rng: np.random.Generator) -> Asset:
         levels = np.linspace(0, 1, 9)
         for (x, y), (u, v) in zip(feet, [*feet[1:], feet[0]], strict=True):
             b.tube([(x, y, 0.8), (x * tops, y * tops, high)], 0.08, pole, sides=5)
-            for k, (p, q) in enumerate(zip(levels[:-1], levels[1:], strict=True)):
+            for k, (p, q) in enumerate(itertools.pairwise(levels)):
                 s0, s1 = 1 - (1 - tops) * p, 1 - (1 - tops) * q
                 ends = ((x, y), (u, v)) if k % 2 else ((u, v), (x, y))
                 b.tube([(ends[0][0] * s0, ends[0][1] * s0, 0.8 + (high - 0.8) * p),

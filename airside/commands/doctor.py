@@ -1,0 +1,176 @@
+"""Check this installation, a model and a bank. Exit code 0 when nothing fails; each failure says what to do."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from airside.commands.artifacts import add_bank_option, add_model_option, bank_path, model_path
+from airside.commands.check import FAIL, INFO, OK, WARN, Check
+from airside.commands.library_checks import library_checks
+from airside.commands.table import table
+from airside.errors import AirsideError
+
+PARITY_TOLERANCE = 1e-3  # of a cosine token's component
+MAX_PARITY_BYTES = 256 << 20
+LOW_SPACE_BYTES, NO_SPACE_BYTES = 1 << 30, 64 << 20
+TIMED_PASSES = 5
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_model_option(parser)
+    add_bank_option(parser, required=False)
+    parser.add_argument("--out", type=Path, metavar="DIR", default=Path("."),
+                        help="where results will be written (default: the current folder)")  # fmt: skip
+
+
+def run(args: argparse.Namespace) -> int:
+    checks: list[Check] = []
+    for group in (_python, library_checks, lambda: _model_and_bank(args), lambda: _disk(args.out), _video, _threads):
+        checks += _caught(group)
+    rows = [(check.state, check.what, check.detail) for check in checks]
+    print(table(("", "check", "found"), rows))
+    failed = sum(check.state == FAIL for check in checks)
+    warned = sum(check.state == WARN for check in checks)
+    print(f"\n{f'{failed} failed' if failed else 'nothing failed'}, {warned} warnings")
+    return 1 if failed else 0
+
+
+def _caught(group: Callable[[], Iterator[Check]]) -> list[Check]:
+    """The checks of ``group``; an error ends the group as a failed check, and the other groups go on."""
+    found: list[Check] = []
+    try:
+        for check in group():
+            found.append(check)
+    except AirsideError as error:
+        found.append(Check(FAIL, "see right", str(error)))
+    except Exception as error:  # a doctor does not fall over what it examines
+        found.append(Check(FAIL, "see right", f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"))
+    return found
+
+
+def _python() -> Iterator[Check]:
+    found = ".".join(map(str, sys.version_info[:3]))
+    ok = sys.version_info >= (3, 11)
+    yield Check(OK if ok else FAIL, "Python", found if ok else f"{found}: airside needs 3.11 or later")
+
+
+def _model_and_bank(args: argparse.Namespace) -> Iterator[Check]:
+    from airside.bank.store import BankStore
+    from airside.engine.onnx import load_engine
+
+    try:
+        path = model_path(args.model)
+        engine = load_engine(path)
+    except AirsideError as error:
+        yield Check(FAIL, "model", str(error))
+        engine = None
+    if engine is not None:
+        manifest = engine.manifest
+        size = f"{manifest.width_px} x {manifest.height_px} px"
+        yield Check(OK, "model", f"{manifest.name} {manifest.fingerprint[:12]}, {size}")
+        yield parity_check(path, engine.tokens)
+        yield _speed(engine.tokens, (1, manifest.height_px, manifest.width_px, 3))
+    try:
+        store = BankStore(bank_path(args.bank))
+        report = store.verify()
+        for problem in report.problems:
+            yield Check(FAIL, "bank", problem)
+        bank, info = store.load()
+    except AirsideError as error:
+        yield Check(FAIL, "bank", str(error))
+        return
+    if report.ok:
+        found = f"{len(bank.classes)} classes, snapshot {info.number} ({info.id[:12]})"
+        yield Check(OK, "bank", f"{found}, {report.intact} of {report.snapshots} snapshots are whole")
+    if engine is not None:
+        try:
+            bank.require_model(engine.manifest.fingerprint, str(store.path), str(path))
+            yield Check(OK, "bank and model", "belong together")
+        except AirsideError as error:
+            yield Check(FAIL, "bank and model", str(error))
+    if not bank.calibrations:
+        yield Check(WARN, "thresholds", "none is calibrated: alarm rates are not promised, health says DEGRADED")
+
+
+def parity_check(model: Path, tokens_of: Callable[[np.ndarray], np.ndarray]) -> Check:
+    """Does the engine, here, compute what it computed where the bundle was made?"""
+    file = model / "parity.npz"
+    again = "copy the bundle again or export it anew"
+    if file.stat().st_size > MAX_PARITY_BYTES:
+        return Check(FAIL, "stored outputs", f"{file} is larger than {MAX_PARITY_BYTES >> 20} MiB; {again}")
+    try:
+        with np.load(file, allow_pickle=False) as stored:
+            images, wanted = stored["images"], stored["tokens"]
+    except Exception as error:  # zip, format and key errors have no common root
+        return Check(FAIL, "stored outputs", f"{file} cannot be read ({type(error).__name__}: {error}); {again}")
+    came = tokens_of(images)
+    if came.shape != wanted.shape or not len(images):
+        return Check(FAIL, "stored outputs", f"wanted {wanted.shape}, the engine gives {came.shape}; {again}")
+    worst = float(np.abs(came - wanted).max())
+    if not worst <= PARITY_TOLERANCE:  # NaN fails too
+        detail = (
+            f"differ by {worst:.2g}, allowed {PARITY_TOLERANCE:g}: this engine computes something else here and must "
+            f"not be used; {again}, or install another onnxruntime"
+        )
+        return Check(FAIL, "stored outputs", detail)
+    return Check(OK, "stored outputs", f"repeated within {worst:.1g} on {len(images)} pictures")
+
+
+def _speed(tokens_of: Callable[[np.ndarray], np.ndarray], shape: tuple[int, int, int, int]) -> Check:
+    image = np.zeros(shape, np.uint8)
+    tokens_of(image)
+    times_ms = []
+    for _ in range(TIMED_PASSES):
+        start = time.perf_counter()
+        tokens_of(image)
+        times_ms.append((time.perf_counter() - start) * 1e3)
+    return Check(INFO, "one network pass", f"{np.median(times_ms):.1f} ms")
+
+
+def _disk(out: Path) -> Iterator[Check]:
+    place = out.absolute()
+    while not place.exists():  # the folder itself may be made later
+        place = place.parent
+    if not place.is_dir():
+        yield Check(FAIL, "output folder", f"{place} is a file: choose another folder with --out")
+        return
+    try:
+        with tempfile.TemporaryFile(dir=place) as file:
+            file.write(b"airside")
+    except OSError as error:
+        yield Check(FAIL, "output folder", f"{place}: {error.strerror}: choose another folder or fix its rights")
+        return
+    free = shutil.disk_usage(place).free
+    state = FAIL if free < NO_SPACE_BYTES else WARN if free < LOW_SPACE_BYTES else OK
+    advice = "" if state == OK else ": free some space"
+    yield Check(state, "output folder", f"{place} can be written, {free / 2**30:.1f} GiB free{advice}")
+
+
+def _video() -> Iterator[Check]:
+    from airside.video_writer import VideoWriter
+
+    with tempfile.TemporaryDirectory() as folder:
+        picture: np.ndarray = np.full((64, 96, 3), 90, np.uint8)
+        with VideoWriter(Path(folder) / "try.mp4", fps=5, size=(96, 64)) as film:
+            for _ in range(3):
+                film.write(picture)
+    yield Check(OK, "video encoder", "a film was written and opened again")
+
+
+def _threads() -> Iterator[Check]:
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    limit = os.environ.get("OMP_NUM_THREADS")
+    note = f", OMP_NUM_THREADS={limit}" if limit else ""
+    if usable < 2:
+        yield Check(WARN, "processor", f"1 core{note}: five ticks a second may not be reached")
+    else:
+        yield Check(OK, "processor", f"{usable} cores{note}")

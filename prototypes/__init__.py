@@ -1,0 +1,1 @@
+"""Off-line: banks made from labelled pictures (``python -m prototypes build``)."""

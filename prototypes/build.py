@@ -1,0 +1,92 @@
+"""The bank of the simulator's known classes, calibrated on clean frames it was not made from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from airside.bank.bank import Calibration, ClassKind, PrototypeBank
+from airside.bank.store import BankStore
+from airside.engine.engine import Engine
+from airside.engine.onnx import load_engine
+from airside.enrolment.learn import learn_class
+from airside.ood.conformal import threshold_from_clean
+from airside.ood.evidence import frame_region_score
+from airside.ood.scoring import METHODS
+from airside.pipeline import knowledge_from_bank, map_from_tokens
+from prototypes.collect import Collector
+from training.apron.families import PROTECTED
+from training.apron.frames import SEED_BANK, SEED_CALIBRATION, WorldPlan, render_plans
+from training.apron.renderer import STUFF
+
+ALPHA = 0.005  # promised share of clean frames that alarm
+GUARD_TOKENS = 96  # patches kept for each guarded group
+BANK_WORLDS, CALIBRATION_WORLDS, FRAMES_PER_WORLD = 30, 60, 12
+PROTOTYPES = 16
+
+Report = Callable[[str, int, int], None]
+
+
+def bank_plans(worlds: int = BANK_WORLDS) -> list[WorldPlan]:
+    """Worlds the prototypes come from: known families, and clutter that only the guard uses."""
+    return [WorldPlan(SEED_BANK, k, FRAMES_PER_WORLD, clutter=6, known_count=(6, 12)) for k in range(worlds)]
+
+
+def clean_plans(seed: int, worlds: int, frames: int = FRAMES_PER_WORLD) -> list[WorldPlan]:
+    """Worlds with nothing unknown in them."""
+    return [WorldPlan(seed, k, frames) for k in range(worlds)]
+
+
+def learn_apron(engine: Engine, plans: Sequence[WorldPlan], report: Report) -> PrototypeBank:
+    """Classes and guard from rendered frames; not yet calibrated."""
+    collector = Collector(engine, np.random.default_rng(SEED_BANK))
+    for done, (_, frames) in enumerate(render_plans(plans), 1):
+        for frame in frames:
+            collector.add(frame.rgb, frame.label, frame.names)
+        report("bank frames", done, len(plans))
+    guards = {name: _sample(collector.tokens[name], GUARD_TOKENS) for name in sorted(PROTECTED)}
+    guards["debris"] = _sample(collector.tokens["clutter"], GUARD_TOKENS)
+    classes = tuple(
+        learn_class(name, ClassKind.STUFF if name in STUFF else ClassKind.THING, tokens, collector.crops[name],
+                    protected=name in PROTECTED, prototypes=PROTOTYPES)
+        for name, tokens in sorted(collector.tokens.items()) if name != "clutter"
+    )
+    return PrototypeBank(
+        model_fingerprint=engine.manifest.fingerprint,
+        classes=classes,
+        calibrations=(),
+        guard_tokens=np.concatenate(list(guards.values())),
+        guard_names=tuple(name for name, tokens in guards.items() for _ in tokens),
+    )
+
+
+def calibrate(engine: Engine, bank: PrototypeBank, plans: Sequence[WorldPlan], alpha: float,
+              report: Report) -> tuple[Calibration, ...]:
+    """A site threshold for every scoring method, from the greatest region score of each clean frame."""
+    ways = {method: knowledge_from_bank(bank, "", method) for method in METHODS}
+    scores: dict[str, list[float]] = {method: [] for method in METHODS}
+    for done, (_, frames) in enumerate(render_plans(plans), 1):
+        for frame in frames:
+            tokens = engine.tokens(frame.rgb[None])[0]
+            for method, way in ways.items():
+                scores[method].append(frame_region_score(map_from_tokens(tokens, way)))
+        report("clean frames", done, len(plans))
+    return tuple(Calibration(m, threshold_from_clean(s, alpha), alpha, len(s)) for m, s in scores.items())
+
+
+def build_apron(model: Path, out: Path, report: Report, *, worlds: int = BANK_WORLDS,
+                calibration_worlds: int = CALIBRATION_WORLDS, alpha: float = ALPHA) -> PrototypeBank:
+    """Make, calibrate and store the simulator's bank for the bundle ``model`` in the folder ``out``."""
+    engine = load_engine(model)
+    bank = learn_apron(engine, bank_plans(worlds), report)
+    calibrations = calibrate(engine, bank, clean_plans(SEED_CALIBRATION, calibration_worlds), alpha, report)
+    bank = PrototypeBank(bank.model_fingerprint, bank.classes, calibrations, bank.guard_tokens, bank.guard_names)
+    BankStore(out).create(bank, "prototypes build", f"apron simulator: {len(bank.classes)} classes")
+    return bank
+
+
+def _sample(tokens_by_image: list[np.ndarray], count: int) -> np.ndarray:
+    tokens = np.concatenate(tokens_by_image)
+    return tokens[np.random.default_rng(3).permutation(len(tokens))[:count]]

@@ -1,0 +1,170 @@
+"""JSON lines: what is written can be read, and nothing false or half is ever written."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import resource
+import signal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from airside.alerts.jsonl import JsonLinesWriter, json_line, read_records
+from airside.errors import CorruptError, InputError, StorageError
+from airside.messages import (
+    Health,
+    HealthState,
+    Kind,
+    Level,
+    Placement,
+    Region,
+    Sighting,
+    TickRecord,
+)
+
+REGION = Region(
+    Kind.UNKNOWN, "belt_loader", np.float32(0.41), 0.97, 12.5, (1.0, 2.0, 30.0, 40.0),  # type: ignore[arg-type]
+    np.array([[1.04, 2.06], [30, 2], [30, 40]], np.float32),
+)  # fmt: skip
+SIGHTING = Sighting(REGION, Placement(9.4, 0.2, (9.2, 1.9, 0.0)), Level.STOP, ("unknown_in_stop_distance",))
+
+
+def record(tick: int = 0, *sightings: Sighting, **changes: Any) -> TickRecord:
+    plain = TickRecord(
+        tick=tick, camera="front", capture_ns=1, published_ns=2, valid=True, expires_ns=3,
+        health=Health(HealthState.DEGRADED, ("novel_scene",)), bank_snapshot="abc", model_fingerprint="def",
+        method="default", sightings=sightings, timing_ms={"engine": 31.23456},
+    )  # fmt: skip
+    return dataclasses.replace(plain, **changes)
+
+
+def test_round_trip(tmp_path: Path) -> None:
+    path = tmp_path / "alerts.jsonl"
+    with JsonLinesWriter(path) as writer:
+        writer.write(record(0, SIGHTING, dataclasses.replace(SIGHTING, placement=None, level=Level.NOTICE)))
+        assert len(read_records(path)) == 1  # there before the file is closed
+        writer.write(record(1))
+    writer.close()
+    first, second = read_records(path)
+    assert first["schema"] == 1
+    assert (first["level"], first["level_name"]) == (4, "STOP")
+    assert first["health"] == {"state": "DEGRADED", "reasons": ["novel_scene"]}
+    sighting = first["sightings"][0]
+    assert sighting["name"] == "unknown"
+    assert sighting["similarity"] == 0.41
+    assert sighting["outline_px"] == [[1.0, 2.1], [30.0, 2.0], [30.0, 40.0]]
+    assert sighting["placement"] == {"range_m": 9.4, "bearing_rad": 0.2, "xyz_ego_m": [9.2, 1.9, 0.0]}
+    assert first["sightings"][1]["placement"] is None
+    assert (second["level"], second["sightings"]) == (0, [])
+    assert second["timing_ms"] == {"engine": 31.235}
+
+
+@pytest.mark.parametrize(
+    ("bad", "where"),
+    [
+        (record(0, timing_ms={"engine": float("nan")}), "record.timing_ms.engine is nan"),
+        (record(0, dataclasses.replace(SIGHTING, region=dataclasses.replace(REGION, similarity=np.nan))), "similarity"),
+        (record(0, dataclasses.replace(SIGHTING, placement=Placement(np.inf, 0, (0, 0, 0)))), "range_m is inf"),
+        (
+            record(0, dataclasses.replace(SIGHTING, region=dataclasses.replace(REGION, outline_px=[[np.nan, 1.0]]))),
+            r"outline_px\[0\]\[0\]",
+        ),
+    ],
+)  # fmt: skip
+def test_numbers_that_are_not_finite_are_not_published(tmp_path: Path, bad: TickRecord, where: str) -> None:
+    with JsonLinesWriter(tmp_path / "a.jsonl") as writer, pytest.raises(InputError, match=where):
+        writer.write(bad)
+    assert read_records(tmp_path / "a.jsonl") == []
+
+
+def test_full_disk() -> None:
+    with JsonLinesWriter("/dev/full") as writer, pytest.raises(StorageError, match="No space left"):
+        writer.write(record())
+
+
+def test_a_line_that_does_not_fit_is_taken_back(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    length = len(json_line(record()))
+    old_limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    old_handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        with JsonLinesWriter(path) as writer:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (2 * length, old_limit[1]))  # one line and most of another
+            writer.write(record(0))
+            with pytest.raises(StorageError, match="File too large"):
+                writer.write(record(1))
+            resource.setrlimit(resource.RLIMIT_FSIZE, old_limit)
+            assert [r["tick"] for r in read_records(path)] == [0]
+            writer.write(record(2))  # space again
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, old_limit)
+        signal.signal(signal.SIGXFSZ, old_handler)
+    assert [r["tick"] for r in read_records(path)] == [0, 2]
+
+
+def test_places_that_cannot_be_written_or_read(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="No such file"):
+        JsonLinesWriter(tmp_path / "none" / "a.jsonl")
+    with pytest.raises(StorageError, match="Is a directory"):
+        JsonLinesWriter(tmp_path)
+    with pytest.raises(StorageError, match="No such file"):
+        read_records(tmp_path / "a.jsonl")
+
+
+def test_a_failing_close_is_told(tmp_path: Path) -> None:
+    writer = JsonLinesWriter(tmp_path / "a.jsonl")
+    os.close(writer._file.fileno())
+    with pytest.raises(StorageError, match="Bad file descriptor"):
+        writer.close()
+
+
+def line(**changes: Any) -> str:
+    value = json.loads(json_line(record(5, SIGHTING)))
+    value.update(changes)
+    return json.dumps({key: part for key, part in value.items() if part != "drop"})
+
+
+def sighting(**changes: Any) -> list[dict[str, Any]]:
+    one: dict[str, Any] = json.loads(json_line(record(5, SIGHTING)))["sightings"][0]
+    return [{key: part for key, part in (one | changes).items() if part != "drop"}]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (line(), "last line is incomplete"),
+        ("\n", "line 1"),
+        ("nonsense\n", "line 1"),
+        ("[1]\n", "not an object"),
+        (line() + "\n" + line() + "\n", "line 2: tick 5 does not follow 5"),
+        (line(tick="drop") + "\n", "lacks 'tick'"),
+        (line(tick="5") + "\n", "tick has the wrong type"),
+        (line(tick=True) + "\n", "tick has the wrong type"),
+        (line(valid=1) + "\n", "valid has the wrong type"),
+        (line(schema=2) + "\n", "schema 2 is not 1"),
+        (line(level=0) + "\n", "level 0 is not that of the sightings, 4"),
+        (line(health={"state": "FINE"}) + "\n", "no known state"),
+        (line(timing_ms={"engine": float("nan")}) + "\n", "NaN is no JSON number"),
+        (line(timing_ms={"engine": 12345.5}).replace("12345.5", "1e999") + "\n", "engine is not finite"),
+        (line(sightings=sighting(reasons="drop")) + "\n", r"sightings\[0\] lacks 'reasons'"),
+        (line(sightings=sighting(similarity=None)) + "\n", "similarity has the wrong type"),
+        (line(sightings=sighting(kind="odd")) + "\n", "kind 'odd' is unknown"),
+        (line(sightings=sighting(level=9), level=9) + "\n", "level 9"),
+        ("[" * 100_000 + "\n", "line 1"),
+    ],
+)
+def test_bad_lines_are_refused(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text(text)
+    with pytest.raises(CorruptError, match=message):
+        read_records(path)
+
+
+def test_two_cameras_count_for_themselves(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text(line(camera="front") + "\n" + line(camera="rear") + "\n")
+    assert len(read_records(path)) == 2

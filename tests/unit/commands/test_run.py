@@ -1,0 +1,251 @@
+"""``airside run`` on what it may be given: folders, films, live cameras, and a disk that says no."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from pathlib import Path
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+import pytest
+
+from airside.alerts.jsonl import read_records
+from airside.bank.store import BankStore
+from airside.cameras.decode import read_image
+from airside.cameras.live import LiveCamera
+from airside.cameras.sources import open_camera
+from airside.commands.pacing import frames_for_ticks
+from airside.commands.stop_request import StopRequest
+from airside.commands.watching import watch
+from airside.config import SiteConfig
+from airside.engine.onnx import load_engine
+from airside.messages import TickRecord
+from airside.pipeline import Pipeline
+
+Call = Callable[..., SimpleNamespace]
+RIG = """cameras:
+  - {name: NAME, width: 196, height: 112, fx: 98.0, fy: 98.0, cx: 97.5, cy: 55.5, max_range_m: 60.0,
+     ego_from_cam: {xyz_m: [1.0, 0.0, 1.8]}}
+"""
+
+
+def film_of(folder: Path, file: Path) -> Path:
+    """Without loss: the tiny model knows colours and nothing else."""
+    writer = cv2.VideoWriter(str(file), cv2.VideoWriter.fourcc(*"FFV1"), 10, (196, 112))
+    for path in sorted(folder.glob("*.png")):
+        writer.write(cv2.imread(str(path)))
+    writer.release()
+    return file
+
+
+def frames_in(film: Path) -> int:
+    capture = cv2.VideoCapture(str(film))
+    count = 0
+    while capture.read()[0]:
+        count += 1
+    return count
+
+
+@pytest.mark.parametrize("kind", ["folder", "film", "picture"])
+def test_one_valid_record_a_tick_and_every_file(shop: SimpleNamespace, airside: Call, kind: str) -> None:
+    source = {"folder": shop.apron, "picture": shop.images[0]}.get(kind) or film_of(shop.apron, shop.path / "film.mkv")
+    ticks = 1 if kind == "picture" else 8
+    out = shop.path / "out"
+    answer = airside("run", source, *shop.common, "--out", out)
+    assert answer.code == 0, answer.err
+    assert answer.err.count("no --rig") == 1
+    assert "where the time goes" in answer.out
+    records = read_records(out / "alerts.jsonl")  # checks keys, types and that every number is finite
+    assert [r["tick"] for r in records] == list(range(ticks))
+    assert all(r["valid"] and r["bank_snapshot"] == shop.store.head_id() for r in records)
+    assert all(s["placement"] is None for r in records for s in r["sightings"])
+    assert frames_in(out / "overlay.mp4") == ticks
+    stills = sorted((out / "stills").iterdir())
+    assert 1 <= len(stills) <= 12
+    assert read_image(stills[0]).shape[1] == 1280
+    summary = json.loads((out / "summary.json").read_text())
+    assert summary["ticks"] == sum(summary["levels"].values()) == ticks
+    assert summary["throughput_hz"] > 0
+    assert {"decode", "network", "regions", "overlay"} <= summary["stage_ms"].keys()
+    assert summary["health"] == {"OK": ticks, "DEGRADED": 0, "BLIND": 0}
+    assert summary["ticks_with_unknown"] == (1 if kind == "picture" else 5)
+
+
+def test_a_rig_gives_ranges(shop: SimpleNamespace, airside: Call) -> None:
+    rig = shop.path / "rig.yaml"
+    rig.write_text(RIG.replace("NAME", "left"))
+    out = shop.path / "out"
+    answer = airside("run", shop.apron, *shop.common, "--rig", rig, "--out", out)
+    assert answer.code == 0
+    assert answer.err == ""
+    records = read_records(out / "alerts.jsonl")
+    assert {r["camera"] for r in records} == {"left"}
+    assert any(s["placement"] for r in records for s in r["sightings"])
+    rig.write_text(RIG.replace("NAME", "left") + RIG.replace("NAME", "right").split("\n", 1)[1])
+    unsaid = airside("run", shop.apron, *shop.common, "--rig", rig, "--out", out)
+    assert unsaid.code == 2
+    assert "left, right" in unsaid.err
+    assert airside("run", shop.apron, *shop.common, "--rig", rig, "--camera", "right", "--out", out).code == 0
+    assert airside("run", shop.apron, *shop.common, "--rig", rig, "--camera", "rear", "--out", out).code == 2
+
+
+def test_max_ticks_and_a_second_run_over_the_first(shop: SimpleNamespace, airside: Call) -> None:
+    out = shop.path / "out"
+    assert airside("run", shop.apron, *shop.common, "--out", out).code == 0
+    assert airside("run", shop.apron, *shop.common, "--out", out, "--max-ticks", 2).code == 0
+    assert len(read_records(out / "alerts.jsonl")) == frames_in(out / "overlay.mp4") == 2
+    assert [p.name for p in (out / "stills").iterdir()] == ["tick-000000-none.png"]
+    assert not list(out.glob(".*"))
+
+
+def test_pictures_that_cannot_be_read_or_used_are_counted(shop: SimpleNamespace, airside: Call) -> None:
+    mixed = shop.path / "mixed"
+    shutil.copytree(shop.apron, mixed)
+    (mixed / "3.png").write_bytes(b"no picture")
+    cv2.imwrite(str(mixed / "4.png"), np.zeros((14, 40_000, 3), np.uint8))  # no patch of it would be observed
+    cv2.imwrite(str(mixed / "5.png"), np.full((300, 200, 3), 90, np.uint8))  # another size, and blank
+    out = shop.path / "out"
+    answer = airside("run", mixed, *shop.common, "--out", out)
+    assert answer.code == 0
+    assert "camera faults" in answer.err
+    summary = json.loads((out / "summary.json").read_text())
+    assert summary["camera_faults"] == {"unreadable": 1, "unusable": 1}
+    records = read_records(out / "alerts.jsonl")
+    assert [r["health"]["reasons"][:1] for r in records[3:5]] == [["frame_unusable"], ["blank_frame"]]
+    assert [r["valid"] for r in records] == [True] * 3 + [False] * 2 + [True] * 2
+    assert frames_in(out / "overlay.mp4") == 7
+
+
+def test_a_source_of_no_use_leaves_the_last_results_alone(shop: SimpleNamespace, airside: Call) -> None:
+    out = shop.path / "out"
+    assert airside("run", shop.apron, *shop.common, "--out", out).code == 0
+    before = {p: p.stat().st_mtime_ns for p in out.rglob("*") if p.is_file()}
+    (shop.path / "bad").mkdir()
+    (shop.path / "bad" / "0.png").write_bytes(b"no picture")
+    assert airside("run", shop.path / "bad", *shop.common, "--out", out).code == 3
+    assert {p: p.stat().st_mtime_ns for p in out.rglob("*") if p.is_file()} == before
+
+
+class _Device:
+    """Gives ``frames`` noisy pictures, one each ``period_s``, then hangs."""
+
+    def __init__(self, frames: int, period_s: float) -> None:
+        self.left, self.period_s = frames, period_s
+        self.rng = np.random.default_rng(0)
+        self.closed = threading.Event()
+
+    def isOpened(self) -> bool:
+        return True
+
+    def get(self, prop: int, /) -> float:
+        return 112.0
+
+    def grab(self) -> bool:
+        if self.left == 0:
+            self.closed.wait(0.05)
+            return False
+        self.left -= 1
+        time.sleep(self.period_s)
+        return True
+
+    def retrieve(self) -> tuple[bool, np.ndarray]:
+        return True, self.rng.integers(0, 255, (112, 196, 3), np.uint8)
+
+    def release(self) -> None:
+        self.closed.set()
+
+
+@pytest.fixture
+def live() -> Iterator[Callable[..., LiveCamera]]:
+    opened: list[LiveCamera] = []
+
+    def make(frames: int, period_s: float = 0.01) -> LiveCamera:
+        device = _Device(frames, period_s)
+        opened.append(LiveCamera(lambda: device, name="front", source="invented", timeout_s=0.5, reconnect_s=0.05))
+        return opened[-1]
+
+    yield make
+    for camera in opened:
+        camera.close()
+
+
+def pipeline_of(shop: SimpleNamespace) -> Pipeline:
+    return Pipeline(load_engine(shop.model, 1), BankStore(shop.bank), site=SiteConfig())
+
+
+def test_a_silent_camera_is_blind_every_tick(shop: SimpleNamespace, live: Callable[..., LiveCamera]) -> None:
+    told: list[TickRecord] = []
+    with live(1) as camera:
+        summary = watch(camera, pipeline_of(shop), shop.path / "out", tick_ms=20, max_ticks=5, on_record=told.append)
+    records = read_records(shop.path / "out" / "alerts.jsonl")
+    assert len(records) == summary.ticks == len(told) == 5
+    assert records[0]["valid"]
+    for record in records[1:]:
+        assert (record["valid"], record["sightings"], record["level"]) == (False, [], 0)
+        assert record["health"] == {"state": "BLIND", "reasons": ["no_frame"]}
+    assert all(a["published_ns"] < b["published_ns"] for a, b in pairwise(records))
+    assert frames_in(shop.path / "out" / "overlay.mp4") == 5
+    assert summary.as_json()["waiting_s"] > 0
+
+
+def test_a_camera_as_fast_as_the_ticks_is_never_blind(live: Callable[..., LiveCamera]) -> None:
+    items = []
+    with live(100, period_s=0.05) as camera:
+        for item in frames_for_ticks(camera, 150, lambda: False):
+            items.append(item)
+            if len(items) == 5:
+                break
+    assert None not in items
+
+
+def test_ctrl_c_finishes_the_files(shop: SimpleNamespace) -> None:
+    before = signal.getsignal(signal.SIGINT)
+
+    def press(record: TickRecord) -> None:
+        if record.tick == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with open_camera(str(shop.apron)) as camera, StopRequest() as stop:
+        summary = watch(camera, pipeline_of(shop), shop.path / "out", stop=lambda: stop.asked, on_record=press)
+    assert stop.exit_code == 130
+    assert signal.getsignal(signal.SIGINT) is before
+    assert summary.ticks == 3
+    assert len(read_records(shop.path / "out" / "alerts.jsonl")) == frames_in(shop.path / "out" / "overlay.mp4") == 3
+    assert json.loads((shop.path / "out" / "summary.json").read_text())["ticks"] == 3
+
+
+def test_a_second_ctrl_c_interrupts() -> None:
+    with StopRequest() as stop:
+        signal.raise_signal(signal.SIGTERM)
+        assert stop.exit_code == 143
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+
+
+def test_a_network_that_gives_nan_is_blind_not_clear(shop: SimpleNamespace) -> None:
+    engine = load_engine(shop.model, 1)
+
+    class Broken:
+        manifest = engine.manifest
+        calls = 0
+
+        def tokens(self, images: np.ndarray) -> np.ndarray:
+            self.calls += 1
+            tokens = engine.tokens(images)
+            if self.calls == 2:
+                tokens[0, 0, 0] = np.nan
+            return tokens
+
+    pipeline = Pipeline(Broken(), BankStore(shop.bank), site=SiteConfig())
+    with open_camera(str(shop.apron)) as camera:
+        summary = watch(camera, pipeline, shop.path / "out")
+    assert summary.invalid_ticks == 1
+    assert summary.reasons == {"frame_unusable": 1}
