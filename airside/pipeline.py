@@ -97,8 +97,16 @@ def map_from_tokens(tokens: np.ndarray, knowledge: Knowledge) -> OodMap:
 class Pipeline:
     """Runs one camera. A new bank snapshot is in use from the tick after it was committed."""
 
-    def __init__(self, engine: Engine, store: BankStore, *, site: SiteConfig, method: str = DEFAULT_METHOD,
-                 mount: CameraConfig | None = None, model_path: str = "the model in use") -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        store: BankStore,
+        *,
+        site: SiteConfig,
+        method: str = DEFAULT_METHOD,
+        mount: CameraConfig | None = None,
+        model_path: str = "the model in use",
+    ) -> None:
         self._engine, self._store, self._site, self._mount = engine, store, site, mount
         self._method, self._model_path = method, model_path
         self._knowledge = self._load()
@@ -123,8 +131,9 @@ class Pipeline:
         score_map = map_from_tokens(tokens, knowledge)
         clock.lap("bank_search")
         pixel_score = guided_upsample(score_map.ood_score, net.image)
-        regions = find_regions(score_map, pixel_score, knowledge.threshold, net, knowledge.kinds, tokens=tokens,
-                               rules=self._rules)
+        regions = find_regions(
+            score_map, pixel_score, knowledge.threshold, net, knowledge.kinds, tokens=tokens, rules=self._rules
+        )
         clock.lap("regions")
         scene = scene_health(score_map.ood_score, net.observed, knowledge.threshold, self._site.scene_novelty_limit)
         if scene.reasons:  # a new scene is said once, not as a hundred objects
@@ -204,7 +213,9 @@ class Pipeline:
         placement = None
         if self._mount is not None:
             camera = self._mount.pinhole.scaled_to(width, height)
-            placement = placement_from_region(region, camera, self._mount.ego_from_cam.transform, self._mount.max_range_m)
+            placement = placement_from_region(
+                region, camera, self._mount.ego_from_cam.transform, self._mount.max_range_m
+            )
         protected = region.nearest_class in self._knowledge.protected
         in_middle = reaches_lower_middle(region.box_px, width, height)
         level, reasons = level_for(region.kind, protected, placement, in_middle, self._site)

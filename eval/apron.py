@@ -1,7 +1,7 @@
 """The simulator's benchmark: ``python -m eval.apron [--frames N] [--methods prowl,default] --json FILE``.
 
-Novelty (pixel AP, FPR95, object recall at the site threshold, alarms on clean frames) and few-shot registration, on worlds
-and objects that neither training, nor bank, nor calibration has seen. The protocol is fixed and printed.
+Novelty (pixel AP, FPR95, object recall at the site threshold, alarms on clean frames) and few-shot registration, on
+worlds and objects that neither training, nor bank, nor calibration has seen. The protocol is fixed and printed.
 """
 
 from __future__ import annotations
@@ -154,7 +154,9 @@ class Novelty:
                 "clean_alarm_interval": [clean.low, clean.high] if clean else None,
                 "clean_frames": r.clean_frames,
                 "threshold": self.ways[method].threshold,
-                "recall_by_patches": {k: {"rate": v.rate, "objects": v.objects} for k, v in r.objects.recall_by_patches().items()},
+                "recall_by_patches": {
+                    k: {"rate": v.rate, "objects": v.objects} for k, v in r.objects.recall_by_patches().items()
+                },
                 "recall_by_condition": {k: v.recall(LARGE_PATCHES).rate for k, v in sorted(r.by_condition.items())},
                 "recall_by_type": {k: v.recall(LARGE_PATCHES).rate for k, v in sorted(r.by_type.items())},
             }
@@ -172,8 +174,14 @@ def support_of(frames: Sequence[LabelledFrame], name: str) -> list[SupportImage]
     return support
 
 
-def few_shot(engine: Engine, bank: PrototypeBank, method: str, support: dict[str, list[LabelledFrame]],
-             appearances: dict[str, list[LabelledFrame]], others: Sequence[LabelledFrame]) -> dict[str, Any]:
+def few_shot(
+    engine: Engine,
+    bank: PrototypeBank,
+    method: str,
+    support: dict[str, list[LabelledFrame]],
+    appearances: dict[str, list[LabelledFrame]],
+    others: Sequence[LabelledFrame],
+) -> dict[str, Any]:
     """Register each type alone from its pictures; who is then known by name, and what the others lose.
 
     An appearance of 4 patches or more counts as known when no alarm covers a quarter of it and at least half of the
@@ -215,8 +223,12 @@ def few_shot(engine: Engine, bank: PrototypeBank, method: str, support: dict[str
                     lost += not now_found.get(number)
                     kept += bool(now_found.get(number))
         types[name] = {
-            "appearances": total, "flagged_before": flagged_before / max(total, 1), "known": known / max(total, 1),
-            "named": named / max(total, 1), "other_recall_drop": lost / max(lost + kept, 1), "refused": refused,
+            "appearances": total,
+            "flagged_before": flagged_before / max(total, 1),
+            "known": known / max(total, 1),
+            "named": named / max(total, 1),
+            "other_recall_drop": lost / max(lost + kept, 1),
+            "refused": refused,
             "overlaps": [o.name for o in report.overlaps],
         }
     return {
@@ -260,25 +272,35 @@ def evaluate(model: Path, bank_path: Path, methods: Sequence[str], protocol: Pro
         "methods": novelty.summary(),
         "few_shot": {"method": methods[-1], "images": len(next(iter(support.values()))), **shots},
         "protocol": {
-            "frames": len(tests), "clean_frames": protocol.clean_frames, "unknown_types": len(UNKNOWN),
-            "unknown_pixel_share": float(np.mean(novelty.share)), "conditions": dict(novelty.conditions),
-            "lenses": dict(novelty.lenses), "large_object_patches": LARGE_PATCHES, "found_cover": 0.25,
-            "model": engine.manifest.fingerprint, "bank": info.id,
+            "frames": len(tests),
+            "clean_frames": protocol.clean_frames,
+            "unknown_types": len(UNKNOWN),
+            "unknown_pixel_share": float(np.mean(novelty.share)),
+            "conditions": dict(novelty.conditions),
+            "lenses": dict(novelty.lenses),
+            "large_object_patches": LARGE_PATCHES,
+            "found_cover": 0.25,
+            "model": engine.manifest.fingerprint,
+            "bank": info.id,
         },
     }
 
 
 def print_table(report: dict[str, Any]) -> None:
     p = report["protocol"]
-    print(f"\n{p['frames']} frames, {p['unknown_types']} unknown types, {p['unknown_pixel_share']:.1%} unknown pixels; "
-          f"{p['clean_frames']} clean frames; objects larger than {p['large_object_patches']} patches")
+    print(
+        f"\n{p['frames']} frames, {p['unknown_types']} unknown types, {p['unknown_pixel_share']:.1%} unknown pixels; "
+        f"{p['clean_frames']} clean frames; objects larger than {p['large_object_patches']} patches"
+    )
     print(f"{'method':10} {'AP':>6} {'FPR95':>7} {'recall':>7} {'clean alarms':>13}")
     for name, m in report["methods"].items():
         clean = f"{m['clean_alarm_rate']:.2%}" if m["clean_alarm_rate"] is not None else "-"
         print(f"{name:10} {m['ap']:6.3f} {m['fpr95']:7.3f} {m['object_recall'] or 0:7.3f} {clean:>13}")
     f = report["few_shot"]
-    print(f"few-shot ({f['method']}, {f['images']} images): named {f['named']:.1%} (worst type {f['worst_named']:.1%}), "
-          f"greatest loss on other types {f['other_recall_drop']:.1%}")
+    print(
+        f"few-shot ({f['method']}, {f['images']} images): named {f['named']:.1%} (worst type {f['worst_named']:.1%}), "
+        f"greatest loss on other types {f['other_recall_drop']:.1%}"
+    )
 
 
 def main() -> int:
@@ -296,8 +318,13 @@ def main() -> int:
     if unknown or args.frames < 1 or args.clean_frames < 0:
         parser.error(f"methods are {', '.join(METHODS)}; frames at least 1 (got {args.methods}, {args.frames})")
     try:
-        report = evaluate(args.model or embedded_model(), args.bank or embedded_bank(), methods,
-                          Protocol(args.frames, args.clean_frames), args.workers)
+        report = evaluate(
+            args.model or embedded_model(),
+            args.bank or embedded_bank(),
+            methods,
+            Protocol(args.frames, args.clean_frames),
+            args.workers,
+        )
     except AirsideError as error:
         print(f"eval.apron: {error}", file=sys.stderr)
         return error.exit_code

@@ -1,4 +1,4 @@
-"""The apron benchmark's frames: fixed seeds, fixed shares, and every world apart from training, bank and calibration."""
+"""The apron benchmark's frames: fixed seeds, fixed shares, every world apart from training, bank and calibration."""
 
 from __future__ import annotations
 
@@ -30,8 +30,15 @@ class Protocol:
         """Frames with unknown objects among known ones; every world draws new objects of all unknown types."""
         worlds = -(-self.frames // FRAMES_PER_WORLD)
         return [
-            WorldPlan(SEED_TEST, k, min(FRAMES_PER_WORLD, self.frames - k * FRAMES_PER_WORLD), unknown=tuple(UNKNOWN),
-                      known_count=(3, 8), unknown_count=(1, 3), unknown_share=UNKNOWN_SHARE)
+            WorldPlan(
+                SEED_TEST,
+                k,
+                min(FRAMES_PER_WORLD, self.frames - k * FRAMES_PER_WORLD),
+                unknown=tuple(UNKNOWN),
+                known_count=(3, 8),
+                unknown_count=(1, 3),
+                unknown_share=UNKNOWN_SHARE,
+            )
             for k in range(worlds)
         ]
 
@@ -39,21 +46,37 @@ class Protocol:
         """Frames with nothing unknown."""
         worlds = -(-self.clean_frames // FRAMES_PER_WORLD)
         return [
-            WorldPlan(SEED_CLEAN, k, min(FRAMES_PER_WORLD, self.clean_frames - k * FRAMES_PER_WORLD)) for k in range(worlds)
+            WorldPlan(SEED_CLEAN, k, min(FRAMES_PER_WORLD, self.clean_frames - k * FRAMES_PER_WORLD))
+            for k in range(worlds)
         ]
 
     def support_plans(self) -> list[WorldPlan]:
         """For each registered type one world in which its model is photographed for registration."""
         return [
-            WorldPlan(SEED_FEW_SHOT, FEW_SHOT_SUPPORT_WORLDS + k, FEW_SHOT_IMAGES, models=(name,), known_count=(2, 5),
-                      unknown_count=(1, 1), unknown_patches_high=(5.0, 10.0), unknown_share=(0.02, 0.4))
+            WorldPlan(
+                SEED_FEW_SHOT,
+                FEW_SHOT_SUPPORT_WORLDS + k,
+                FEW_SHOT_IMAGES,
+                models=(name,),
+                known_count=(2, 5),
+                unknown_count=(1, 1),
+                unknown_patches_high=(5.0, 10.0),
+                unknown_share=(0.02, 0.4),
+            )
             for k, name in enumerate(FEW_SHOT_TYPES)
         ]
 
     def appearance_plans(self) -> list[WorldPlan]:
         """Frames in which the registered models appear again, in other worlds."""
         return [
-            WorldPlan(SEED_FEW_SHOT, k, self.few_shot_frames, models=(name,), known_count=(3, 8), unknown_count=(1, 1),
-                      unknown_share=UNKNOWN_SHARE)
+            WorldPlan(
+                SEED_FEW_SHOT,
+                k,
+                self.few_shot_frames,
+                models=(name,),
+                known_count=(3, 8),
+                unknown_count=(1, 1),
+                unknown_share=UNKNOWN_SHARE,
+            )
             for k, name in enumerate(FEW_SHOT_TYPES)
         ]

@@ -1,4 +1,4 @@
-"""``python -m prototypes build --dataset apron --model BUNDLE --out BANK``; ``python -m prototypes embed --checkpoint FILE``."""
+"""``python -m prototypes build --dataset apron --model BUNDLE --out BANK`` and ``... embed --checkpoint FILE``."""
 
 from __future__ import annotations
 
@@ -38,10 +38,13 @@ def main() -> int:
 
 
 def _build(args: argparse.Namespace) -> None:
-    bank = build_apron(args.model, args.out, _report, worlds=args.worlds,
-                       calibration_worlds=args.calibration_worlds, alpha=args.alpha)
-    print(f"{args.out}: {len(bank.classes)} classes; thresholds " +
-          ", ".join(f"{c.method} {c.threshold:.3f}" for c in bank.calibrations))
+    bank = build_apron(
+        args.model, args.out, _report, worlds=args.worlds, calibration_worlds=args.calibration_worlds, alpha=args.alpha
+    )
+    print(
+        f"{args.out}: {len(bank.classes)} classes; thresholds "
+        + ", ".join(f"{c.method} {c.threshold:.3f}" for c in bank.calibrations)
+    )
 
 
 def _embed(args: argparse.Namespace) -> None:

@@ -49,9 +49,16 @@ def learn_apron(engine: Engine, plans: Sequence[WorldPlan], report: Report) -> P
     guards = {name: _sample(collector.tokens[name], GUARD_TOKENS) for name in sorted(PROTECTED)}
     guards["debris"] = _sample(collector.tokens["clutter"], GUARD_TOKENS)
     classes = tuple(
-        learn_class(name, ClassKind.STUFF if name in STUFF else ClassKind.THING, tokens, collector.crops[name],
-                    protected=name in PROTECTED, prototypes=PROTOTYPES)
-        for name, tokens in sorted(collector.tokens.items()) if name != "clutter"
+        learn_class(
+            name,
+            ClassKind.STUFF if name in STUFF else ClassKind.THING,
+            tokens,
+            collector.crops[name],
+            protected=name in PROTECTED,
+            prototypes=PROTOTYPES,
+        )
+        for name, tokens in sorted(collector.tokens.items())
+        if name != "clutter"
     )
     return PrototypeBank(
         model_fingerprint=engine.manifest.fingerprint,
@@ -62,8 +69,9 @@ def learn_apron(engine: Engine, plans: Sequence[WorldPlan], report: Report) -> P
     )
 
 
-def calibrate(engine: Engine, bank: PrototypeBank, plans: Sequence[WorldPlan], alpha: float,
-              report: Report) -> tuple[Calibration, ...]:
+def calibrate(
+    engine: Engine, bank: PrototypeBank, plans: Sequence[WorldPlan], alpha: float, report: Report
+) -> tuple[Calibration, ...]:
     """A site threshold for every scoring method, from the greatest region score of each clean frame."""
     ways = {method: knowledge_from_bank(bank, "", method) for method in METHODS}
     scores: dict[str, list[float]] = {method: [] for method in METHODS}
@@ -76,8 +84,15 @@ def calibrate(engine: Engine, bank: PrototypeBank, plans: Sequence[WorldPlan], a
     return tuple(Calibration(m, threshold_from_clean(s, alpha), alpha, len(s)) for m, s in scores.items())
 
 
-def build_apron(model: Path, out: Path, report: Report, *, worlds: int = BANK_WORLDS,
-                calibration_worlds: int = CALIBRATION_WORLDS, alpha: float = ALPHA) -> PrototypeBank:
+def build_apron(
+    model: Path,
+    out: Path,
+    report: Report,
+    *,
+    worlds: int = BANK_WORLDS,
+    calibration_worlds: int = CALIBRATION_WORLDS,
+    alpha: float = ALPHA,
+) -> PrototypeBank:
     """Make, calibrate and store the simulator's bank for the bundle ``model`` in the folder ``out``."""
     engine = load_engine(model)
     bank = learn_apron(engine, bank_plans(worlds), report)

@@ -27,7 +27,9 @@ class Collector:
     tokens: dict[str, list[np.ndarray]] = field(default_factory=lambda: defaultdict(list))
     crops: dict[str, list[SupportCrop]] = field(default_factory=lambda: defaultdict(list))
 
-    def add(self, rgb: np.ndarray, label: np.ndarray, names: tuple[str, ...], skip: frozenset[str] = frozenset()) -> None:
+    def add(
+        self, rgb: np.ndarray, label: np.ndarray, names: tuple[str, ...], skip: frozenset[str] = frozenset()
+    ) -> None:
         """One picture at the network's size: ``rgb`` [H, W, 3] uint8, ``label`` [H, W] indices into ``names``."""
         grid = self.engine.tokens(rgb[None])[0]
         patch = self.engine.manifest.patch_px

@@ -41,13 +41,24 @@ def embed_demo(drive: Drive, out: Path, report: Report) -> None:
     truth = []
     for tick, frame in enumerate(drive_frames(drive, DEMO_HEIGHT_PX, DEMO_WIDTH_PX)):
         _write_jpeg(out / "drive" / f"{tick:03d}.jpg", frame.rgb)
-        truth.append([
-            {"type": name, "box_px": _box(frame, name), "patches": round(_pixels(frame, name) / PATCH_PX**2, 2)}
-            for name in (unknown, other) if _pixels(frame, name) >= PATCH_PX**2
-        ])
+        truth.append(
+            [
+                {"type": name, "box_px": _box(frame, name), "patches": round(_pixels(frame, name) / PATCH_PX**2, 2)}
+                for name in (unknown, other)
+                if _pixels(frame, name) >= PATCH_PX**2
+            ]
+        )
         report("demo ticks", tick + 1, drive.ticks)
-    plan = WorldPlan(SEED_DEMO, 1, SUPPORT_IMAGES, models=(unknown,), known_count=(2, 5), unknown_count=(1, 1),
-                     unknown_patches_high=(4.0, 9.0), unknown_share=(0.03, 0.4))
+    plan = WorldPlan(
+        SEED_DEMO,
+        1,
+        SUPPORT_IMAGES,
+        models=(unknown,),
+        known_count=(2, 5),
+        unknown_count=(1, 1),
+        unknown_patches_high=(4.0, 9.0),
+        unknown_share=(0.03, 0.4),
+    )
     support = []
     for k, frame in enumerate(frames_of(plan)):
         _write_jpeg(out / "support" / f"{unknown}_{k + 1}.jpg", frame.rgb)

@@ -20,8 +20,14 @@ def augment_light(images: Tensor, generator: torch.Generator) -> Tensor:
     pivot = table.mean(dim=1, keepdim=True)
     table = pivot + (table - pivot) * torch.exp(draw(-0.35, 0.35))  # [B, 256, 3]: every pixel goes through a table
     pixels = images.numpy()
-    x = torch.from_numpy(np.stack([np.stack([t[:, c][p[..., c]] for c in range(3)], axis=-1)
-                                   for t, p in zip(table.numpy(), pixels, strict=True)]))
+    x = torch.from_numpy(
+        np.stack(
+            [
+                np.stack([t[:, c][p[..., c]] for c in range(3)], axis=-1)
+                for t, p in zip(table.numpy(), pixels, strict=True)
+            ]
+        )
+    )
     grey = x.mean(dim=3, keepdim=True)
     x = torch.lerp(grey, x, torch.exp(draw(-0.5, 0.35)).unsqueeze(1))
     blurred = torch.rand(b, generator=generator) < 0.2

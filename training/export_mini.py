@@ -54,27 +54,45 @@ def export(network: VisionTransformer, out: Path, name: str, trained_on: str, co
     images = np.random.default_rng(5).integers(0, 256, (2, config.height_px, config.width_px, 3), np.uint8)
     images[1] = np.linspace(0, 255, config.width_px)[None, :, None].astype(np.uint8)
     batch = torch.export.Dim("cameras", min=1, max=64)
-    program = torch.onnx.export(model, (torch.from_numpy(images),), dynamo=True, opset_version=OPSET,
-                                input_names=["images"], output_names=["tokens"], dynamic_shapes=({0: batch},),
-                                verbose=False)
+    program = torch.onnx.export(
+        model,
+        (torch.from_numpy(images),),
+        dynamo=True,
+        opset_version=OPSET,
+        input_names=["images"],
+        output_names=["tokens"],
+        dynamic_shapes=({0: batch},),
+        verbose=False,
+    )
     assert program is not None
     onnx.save(program.model_proto, out / "model.onnx")
     with torch.no_grad():
         reference = model(torch.from_numpy(images)).numpy()
     np.savez_compressed(out / "parity.npz", images=images, tokens=reference)
-    manifest = write_manifest(out, Manifest(
-        name=name, height_px=config.height_px, width_px=config.width_px, patch_px=config.patch_px,
-        token_width=config.width, feature="last block, final norm, unit length", outputs=("tokens",),
-        position_embedding="native",
-        trained_on=trained_on, licence="Apache-2.0",
-        network_sha256=file_sha256(out / "model.onnx"),
-        parity_sha256=file_sha256(out / "parity.npz"),
-    ))
+    manifest = write_manifest(
+        out,
+        Manifest(
+            name=name,
+            height_px=config.height_px,
+            width_px=config.width_px,
+            patch_px=config.patch_px,
+            token_width=config.width,
+            feature="last block, final norm, unit length",
+            outputs=("tokens",),
+            position_embedding="native",
+            trained_on=trained_on,
+            licence="Apache-2.0",
+            network_sha256=file_sha256(out / "model.onnx"),
+            parity_sha256=file_sha256(out / "parity.npz"),
+        ),
+    )
     worst = float(np.abs(load_engine(out).tokens(images) - reference).max())
     if worst > PARITY_TOLERANCE:
         raise SystemExit(f"onnxruntime differs from torch by {worst:.2g} (limit {PARITY_TOLERANCE}): not exported")
-    print(f"{out}: {name} {manifest.fingerprint[:12]}, {(out / 'model.onnx').stat().st_size / 1e6:.1f} MB, "
-          f"largest difference to torch {worst:.1e}")
+    print(
+        f"{out}: {name} {manifest.fingerprint[:12]}, {(out / 'model.onnx').stat().st_size / 1e6:.1f} MB, "
+        f"largest difference to torch {worst:.1e}"
+    )
     return manifest
 
 

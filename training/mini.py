@@ -78,8 +78,9 @@ def load_pictures(folder: Path) -> Pictures:
     rgb, asset, purity, owners = [], [], [], list(STUFF)
     for k, path in enumerate(sorted(folder.glob("shard[0-9][0-9][0-9].npz"))):
         if path.stem != f"shard{k:03d}":
-            raise SystemExit(f"{folder} lacks shard{k:03d}.npz; "
-                             f"finish it with: python -m training.pictures --out {folder}")
+            raise SystemExit(
+                f"{folder} lacks shard{k:03d}.npz; finish it with: python -m training.pictures --out {folder}"
+            )
         with np.load(path) as shard:
             rgb.append(shard["rgb"])
             asset.append(shard["asset"])
@@ -87,8 +88,10 @@ def load_pictures(folder: Path) -> Pictures:
             owners += [str(f) for f in shard["families"]]
             per_shard = len(shard["families"])
         if len(rgb[-1]) != len(rgb[0]) or len(owners) != FIRST_ASSET + (k + 1) * per_shard:
-            raise SystemExit(f"{path} holds {len(rgb[-1])} frames of {per_shard} assets, unlike the shards before it; "
-                             "delete the folder and make all pictures anew")
+            raise SystemExit(
+                f"{path} holds {len(rgb[-1])} frames of {per_shard} assets, unlike the shards before it; "
+                "delete the folder and make all pictures anew"
+            )
     if not rgb:
         raise SystemExit(f"{folder} holds no pictures; make them with: python -m training.pictures --out {folder}")
     families = (*STUFF, *sorted(set(owners) - set(STUFF) - {"clutter"}))
@@ -106,8 +109,9 @@ class Model(nn.Module):
         self.families = CosineClassifier(config.width, families)
 
 
-def draw_batch(pictures: Pictures, recipe: Recipe, window: tuple[int, int], rng: np.random.Generator,
-               generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor, int, int]:
+def draw_batch(
+    pictures: Pictures, recipe: Recipe, window: tuple[int, int], rng: np.random.Generator, generator: torch.Generator
+) -> tuple[Tensor, Tensor, Tensor, int, int]:
     """Pictures [B, 3, h, w], asset [B, hp, wp], purity [B, hp, wp] and the window's place on the patch grid."""
     hp, wp = window
     rows, cols = pictures.asset.shape[1:]
@@ -127,8 +131,13 @@ def draw_batch(pictures: Pictures, recipe: Recipe, window: tuple[int, int], rng:
     return x, torch.from_numpy(asset), torch.from_numpy(purity), row, col
 
 
-def loss_of(model: Model, batch: tuple[Tensor, Tensor, Tensor, int, int], family_of_asset: Tensor,
-            recipe: Recipe, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
+def loss_of(
+    model: Model,
+    batch: tuple[Tensor, Tensor, Tensor, int, int],
+    family_of_asset: Tensor,
+    recipe: Recipe,
+    generator: torch.Generator,
+) -> tuple[Tensor, dict[str, float]]:
     """The loss of a batch and its figures; ``generator`` draws which stuff patches the asset loss sees."""
     x, asset, purity, row, col = batch
     with torch.autocast(x.device.type, torch.bfloat16):
@@ -147,8 +156,13 @@ def loss_of(model: Model, batch: tuple[Tensor, Tensor, Tensor, int, int], family
         right = (by_family.argmax(1) == family)[known].float().mean()
         fine_right = (by_asset.argmax(1) == asset[few])[thing[few]].float().mean()
     loss = fine + recipe.family_weight * coarse
-    figures = {"loss": loss.item(), "asset": fine.item(), "family": coarse.item(),
-               "named": right.item(), "asset_named": fine_right.item()}
+    figures = {
+        "loss": loss.item(),
+        "asset": fine.item(),
+        "family": coarse.item(),
+        "named": right.item(),
+        "asset_named": fine_right.item(),
+    }
     return loss, figures
 
 
@@ -158,8 +172,9 @@ def optimisers(model: Model, recipe: Recipe) -> list[torch.optim.Optimizer]:
     taken = {id(p) for p in matrices}
     rest = [p for p in model.parameters() if id(p) not in taken]
     return [
-        torch.optim.Muon(matrices, lr=recipe.learning_rate, weight_decay=recipe.weight_decay,
-                         adjust_lr_fn="match_rms_adamw"),
+        torch.optim.Muon(
+            matrices, lr=recipe.learning_rate, weight_decay=recipe.weight_decay, adjust_lr_fn="match_rms_adamw"
+        ),
         torch.optim.AdamW(rest, lr=recipe.learning_rate, weight_decay=0.0, betas=(0.9, 0.98)),
     ]
 
@@ -172,8 +187,9 @@ def learning_rate_at(step: int, recipe: Recipe) -> float:
     return recipe.learning_rate * float(0.02 + 0.98 * 0.5 * (1 + np.cos(np.pi * min(progress, 1.0))))
 
 
-def train(pictures: Pictures, recipe: Recipe, out: Path, config: MiniConfig = MINI, *,
-          checkpoint_every: int = 500) -> None:
+def train(
+    pictures: Pictures, recipe: Recipe, out: Path, config: MiniConfig = MINI, *, checkpoint_every: int = 500
+) -> None:
     """Train until ``recipe.steps``, from the checkpoint in ``out`` if there is one.
 
     Everything random in a step is drawn from the recipe's seed and the step's number, so a resumed run repeats an
@@ -182,8 +198,13 @@ def train(pictures: Pictures, recipe: Recipe, out: Path, config: MiniConfig = MI
     torch.set_num_threads(recipe.threads)
     torch.manual_seed(recipe.seed)
     model = Model(config, len(pictures.family_of_asset), len(pictures.families))
-    first_look = draw_batch(pictures, replace(recipe, batch=128), pictures.asset.shape[1:],
-                            np.random.default_rng(recipe.seed), torch.Generator().manual_seed(recipe.seed))
+    first_look = draw_batch(
+        pictures,
+        replace(recipe, batch=128),
+        pictures.asset.shape[1:],
+        np.random.default_rng(recipe.seed),
+        torch.Generator().manual_seed(recipe.seed),
+    )
     whiten_patch_embedding(model.network, first_look[0])
     average = build_mini(config)
     average.load_state_dict(model.network.state_dict())
@@ -220,8 +241,16 @@ def train(pictures: Pictures, recipe: Recipe, out: Path, config: MiniConfig = MI
         if (step + 1) % 50 == 0:
             log(out, step + 1, recipe.steps, rate, seen, (time.monotonic() - start) / (step + 1 - first))
         if (step + 1) % checkpoint_every == 0 or step + 1 == recipe.steps:
-            save(checkpoint, {"step": step + 1, "model": model.state_dict(), "average": average.state_dict(),
-                              "optimisers": [opt.state_dict() for opt in opts], "families": list(pictures.families)})
+            save(
+                checkpoint,
+                {
+                    "step": step + 1,
+                    "model": model.state_dict(),
+                    "average": average.state_dict(),
+                    "optimisers": [opt.state_dict() for opt in opts],
+                    "families": list(pictures.families),
+                },
+            )
 
 
 def save(path: Path, state: dict[str, object]) -> None:
@@ -233,8 +262,11 @@ def save(path: Path, state: dict[str, object]) -> None:
 def log(out: Path, step: int, steps: int, rate: float, seen: dict[str, float], pace_s: float) -> None:
     line = "  ".join(f"{k} {v:.3f}" for k, v in seen.items())
     eta = (steps - step) * pace_s / 60
-    print(f"\rmini {step}/{steps}  {line}  {pace_s:.2f} s/step  {eta:.0f} min left",
-          end="" if sys.stdout.isatty() else "\n", flush=True)
+    print(
+        f"\rmini {step}/{steps}  {line}  {pace_s:.2f} s/step  {eta:.0f} min left",
+        end="" if sys.stdout.isatty() else "\n",
+        flush=True,
+    )
     curve = out / "curve.csv"
     new = not curve.exists()
     with curve.open("a", newline="") as file:

@@ -50,7 +50,7 @@ def normalise(images: Tensor) -> Tensor:
 
 
 def patch_tokens(network: VisionTransformer, images: Tensor, row: int = 0, col: int = 0) -> Tensor:
-    """Patch tokens [B, Hp, Wp, C], not normalised, of a window that starts at patch (``row``, ``col``) of the full grid.
+    """Patch tokens [B, Hp, Wp, C], not normalised, of a window that starts at patch (``row``, ``col``) of the grid.
 
     ``images`` [B, 3, h, w] are normalised pictures of the window; it carries the position embedding of its place.
     """

@@ -85,8 +85,11 @@ def main() -> None:
         jobs = [pool.submit(render_shard, k, args.frames, args.out / f"shard{k:03d}.npz") for k in todo]
         for done, job in enumerate(as_completed(jobs), 1):
             job.result()
-            print(f"\rpictures: {done}/{len(todo)} shards, {time.monotonic() - start:.0f} s",
-                  end="" if sys.stdout.isatty() else "\n", flush=True)
+            print(
+                f"\rpictures: {done}/{len(todo)} shards, {time.monotonic() - start:.0f} s",
+                end="" if sys.stdout.isatty() else "\n",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

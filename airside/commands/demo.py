@@ -69,7 +69,8 @@ def run(args: argparse.Namespace) -> int:
     print(f"1. the drive, with the embedded bank: {script.unknown_type!r} is nowhere in it")
     before, before_run = drive(assets, engine, store, args.out / "before")
     print(f"2. an operator shows {len(script.support)} pictures")
-    taught = register(store, engine, script.unknown_type, [p for p, _ in script.support], [b for _, b in script.support],
+    pictures, boxes = [p for p, _ in script.support], [b for _, b in script.support]
+    taught = register(store, engine, script.unknown_type, pictures, boxes,
                       model_name=str(embedded_model()), author="demo")  # fmt: skip
     print(f"   {script.unknown_type!r} is known after {taught.register_ms:.0f} ms, snapshot {taught.snapshot.id[:12]}")
     print("3. the same drive again")
@@ -101,7 +102,10 @@ def summarise(script: Script, before: Sequence[TickRecord], after: Sequence[Tick
     """The counts of the demo: in how many ticks which object was flagged or named."""
 
     def flagged(records: Sequence[TickRecord], kind: str) -> int:
-        return sum(_seen(r, t, kind, lambda s: s.region.kind is Kind.UNKNOWN) for r, t in zip(records, script.truth, strict=True))
+        return sum(
+            _seen(r, t, kind, lambda s: s.region.kind is Kind.UNKNOWN)
+            for r, t in zip(records, script.truth, strict=True)
+        )
 
     def named(sighting: Sighting) -> bool:
         return sighting.region.kind is Kind.KNOWN and sighting.region.name == script.unknown_type
@@ -140,11 +144,15 @@ def load_script(assets: Path) -> Script:
     """Read ``script.json``. Raises :class:`CorruptError` when it is not what this version wrote."""
     try:
         raw = json.loads((assets / "script.json").read_text())
-        truth = tuple(tuple(TrueObject(o["type"], tuple(o["box_px"]), o["patches"]) for o in tick) for tick in raw["truth"])
+        truth = tuple(
+            tuple(TrueObject(o["type"], tuple(o["box_px"]), o["patches"]) for o in tick) for tick in raw["truth"]
+        )
         support = tuple((assets / "support" / s["file"], tuple(s["box_px"])) for s in raw["support"])
         return Script(raw["unknown_type"], raw["other_type"], truth, support)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CorruptError(f"the embedded demo in {assets} is damaged ({error}): install the airside wheel again") from error
+        raise CorruptError(
+            f"the embedded demo in {assets} is damaged ({error}): install the airside wheel again"
+        ) from error
 
 
 def write_still(out: Path, script: Script) -> None:
@@ -179,7 +187,7 @@ def as_text(summary: dict[str, Any], out: Path) -> str:
         f"{kind + ' named':22} {0:7} {after['named_correctly']:7}",
         f"{other + ' unknown':22} {before['ticks_flagged_other']:7} {after['ticks_flagged_other']:7}",
         "",
-        f"registered in {summary['register_ms']:.0f} ms; {summary['throughput_hz']:.1f} ticks a second, everything included",
+        f"registered in {summary['register_ms']:.0f} ms; {summary['throughput_hz']:.1f} ticks a second, all included",
         "where the time goes: " + ", ".join(f"{name} {ms:.1f} ms" for name, ms in stages if ms >= 0.5),
         f"look at {out}/before_after.png, {out}/before/overlay.mp4 and {out}/after/overlay.mp4",
     ]

@@ -1,4 +1,4 @@
-"""The model bundle: ``model.onnx``, ``manifest.json`` and ``parity.npz`` in one folder, bound together by a fingerprint."""
+"""The model bundle: ``model.onnx``, ``manifest.json`` and ``parity.npz`` in one folder, bound by a fingerprint."""
 
 from __future__ import annotations
 
@@ -73,7 +73,9 @@ def open_bundle(path: Path) -> Bundle:
         raise InputError(f"{path} is not a model bundle: wanted a folder with {', '.join(_FILES)}")
     missing = [name for name in _FILES if not (path / name).is_file()]
     if missing:
-        raise CorruptError(f"model bundle {path} lacks {', '.join(missing)}; copy the whole folder again or export it anew")
+        raise CorruptError(
+            f"model bundle {path} lacks {', '.join(missing)}; copy the whole folder again or export it anew"
+        )
     try:
         manifest = _read_manifest(json.loads((path / "manifest.json").read_text()))
         network = (path / "model.onnx").read_bytes()
@@ -103,5 +105,7 @@ def _read_manifest(raw: dict[str, Any]) -> Manifest:
         if not isinstance(value, int) or value <= 0:
             raise ValueError(f"{field} is {value!r}, wanted a positive integer")
     if manifest.height_px % manifest.patch_px or manifest.width_px % manifest.patch_px:
-        raise ValueError(f"input {manifest.height_px}x{manifest.width_px} is no multiple of the patch {manifest.patch_px}")
+        raise ValueError(
+            f"input {manifest.height_px}x{manifest.width_px} is no multiple of the patch {manifest.patch_px}"
+        )
     return manifest

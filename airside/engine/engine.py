@@ -16,5 +16,5 @@ class Engine(Protocol):
     def manifest(self) -> Manifest: ...
 
     def tokens(self, images: np.ndarray) -> np.ndarray:
-        """``images`` [N, H, W, 3] uint8 RGB at the bundle's size -> patch tokens [N, Hp, Wp, C] float32, unit length."""
+        """``images`` [N, H, W, 3] uint8 RGB at the bundle's size -> tokens [N, Hp, Wp, C] float32, unit length."""
         ...

@@ -32,7 +32,9 @@ class OnnxEngine:
         m = self._manifest
         wanted = (m.height_px, m.width_px, 3)
         if images.ndim != 4 or images.shape[1:] != wanted or images.dtype != np.uint8:
-            raise InputError(f"wanted pictures [N, {m.height_px}, {m.width_px}, 3] uint8, got {images.shape} {images.dtype}")
+            raise InputError(
+                f"wanted pictures [N, {m.height_px}, {m.width_px}, 3] uint8, got {images.shape} {images.dtype}"
+            )
         (tokens,) = self._session.run(["tokens"], {"images": images})
         return np.asarray(tokens, np.float32)
 

@@ -16,7 +16,6 @@ from airside.enrolment.support import (
     SupportImage,
     SupportView,
     decode_crop,
-    encode_crop,
     kept_crop,
     pixels_sha256,
     views_of,
@@ -51,8 +50,16 @@ class EnrolmentReport:
     hidden: tuple[Hidden, ...]
 
 
-def enrol(bank: PrototypeBank, engine: Engine, name: str, support: Sequence[SupportImage], *, boxed: bool = False,
-          kind: ClassKind = ClassKind.THING, allow_hiding: bool = False) -> tuple[PrototypeBank, EnrolmentReport]:
+def enrol(
+    bank: PrototypeBank,
+    engine: Engine,
+    name: str,
+    support: Sequence[SupportImage],
+    *,
+    boxed: bool = False,
+    kind: ClassKind = ClassKind.THING,
+    allow_hiding: bool = False,
+) -> tuple[PrototypeBank, EnrolmentReport]:
     """Add class ``name`` to ``bank`` from ``support`` pictures.
 
     ``boxed``: the masks are filled boxes, so what the bank knows as background inside them is left out. A name that
@@ -89,7 +96,8 @@ def enrol(bank: PrototypeBank, engine: Engine, name: str, support: Sequence[Supp
     keep = [k for k, t in enumerate(tokens_new) if len(t) >= MIN_PATCHES]
     findings += [
         SupportFinding(fresh[k].label, "too_small", f"{len(t)} patches show the object, wanted {MIN_PATCHES}; ignored")
-        for k, t in enumerate(tokens_new) if k not in keep
+        for k, t in enumerate(tokens_new)
+        if k not in keep
     ]
     if not keep:
         raise InputError(
@@ -109,12 +117,15 @@ def enrol(bank: PrototypeBank, engine: Engine, name: str, support: Sequence[Supp
             "if it must be so, repeat with --allow-hiding"
         )
     joined = np.concatenate([tokens_new[k] for k in keep])
-    report = EnrolmentReport(name, len(keep), len(joined), len(new.prototypes), tuple(findings), overlaps(before, joined), hidden)
+    report = EnrolmentReport(
+        name, len(keep), len(joined), len(new.prototypes), tuple(findings), overlaps(before, joined), hidden
+    )
     return after, report
 
 
-def object_tokens(engine: Engine, support: Sequence[SupportImage], background: Background, *,
-                  boxed: bool) -> tuple[list[np.ndarray], list[np.ndarray]]:
+def object_tokens(
+    engine: Engine, support: Sequence[SupportImage], background: Background, *, boxed: bool
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """Object tokens [n, C] and object masks [H, W] bool of each support picture, over all its views."""
     views = [view for k, item in enumerate(support) for view in views_of(item, k, engine.manifest)]
     tokens = _run(engine, views)
@@ -139,8 +150,14 @@ def migrate(bank: PrototypeBank, engine: Engine) -> PrototypeBank:
 
     Raises :class:`InputError` for a class that keeps no crops.
     """
-    empty = replace(bank, model_fingerprint=engine.manifest.fingerprint, classes=(), calibrations=(),
-                    guard_tokens=np.zeros((0, engine.manifest.token_width), np.float32), guard_names=())
+    empty = replace(
+        bank,
+        model_fingerprint=engine.manifest.fingerprint,
+        classes=(),
+        calibrations=(),
+        guard_tokens=np.zeros((0, engine.manifest.token_width), np.float32),
+        guard_names=(),
+    )
     background = Background(empty)
     classes: list[KnownClass] = []
     for old in bank.classes:
@@ -189,7 +206,12 @@ def _odd_pictures(labels: Sequence[str], tokens: Sequence[np.ndarray]) -> list[S
         closeness = np.nanmean(cosine, axis=1)
         limit = float(np.median(closeness)) - OUTLIER_GAP
         findings += [
-            SupportFinding(label, "outlier", f"cosine {c:.2f} with the other pictures, the median picture has {np.median(closeness):.2f}")
-            for label, c in zip(labels, closeness, strict=True) if c < limit
+            SupportFinding(
+                label,
+                "outlier",
+                f"cosine {c:.2f} with the other pictures, the median picture has {np.median(closeness):.2f}",
+            )
+            for label, c in zip(labels, closeness, strict=True)
+            if c < limit
         ]
     return findings

@@ -51,5 +51,7 @@ def hidden_by(after: PrototypeBank, new: KnownClass) -> tuple[Hidden, ...]:
     mine = after.names.index(new.name)
     takes = (tails.argmax(axis=1) == mine) & (tails[:, mine] > EXPLAINED)
     names = np.asarray(after.guard_names)
-    found = [Hidden(str(n), float(takes[names == n].mean()), int((names == n).sum())) for n in sorted(set(after.guard_names))]
+    found = [
+        Hidden(str(n), float(takes[names == n].mean()), int((names == n).sum())) for n in sorted(set(after.guard_names))
+    ]
     return tuple(sorted((h for h in found if h.share > HIDDEN_LIMIT), key=lambda h: -h.share))

@@ -27,8 +27,9 @@ def prototypes_from_tokens(tokens: np.ndarray, count: int = PROTOTYPES) -> np.nd
     p = max(1, min(count, len(tokens) // TOKENS_PER_PROTOTYPE))
     if p == 1:
         return unit(tokens.mean(axis=0, keepdims=True))
-    kmeans = faiss.Kmeans(tokens.shape[1], p, niter=12, spherical=True, seed=7, min_points_per_centroid=1,
-                          max_points_per_centroid=512)
+    kmeans = faiss.Kmeans(
+        tokens.shape[1], p, niter=12, spherical=True, seed=7, min_points_per_centroid=1, max_points_per_centroid=512
+    )
     kmeans.train(np.ascontiguousarray(tokens, np.float32))
     return unit(np.asarray(kmeans.centroids))
 
@@ -54,8 +55,15 @@ def held_out_similarities(tokens_by_image: Sequence[np.ndarray], count: int = PR
     return similarity
 
 
-def learn_class(name: str, kind: ClassKind, tokens_by_image: Sequence[np.ndarray], support: Sequence[SupportCrop], *,
-                protected: bool = False, prototypes: int = PROTOTYPES) -> KnownClass:
+def learn_class(
+    name: str,
+    kind: ClassKind,
+    tokens_by_image: Sequence[np.ndarray],
+    support: Sequence[SupportCrop],
+    *,
+    protected: bool = False,
+    prototypes: int = PROTOTYPES,
+) -> KnownClass:
     """A class from its patches: ``tokens_by_image`` holds [n, C] float32 unit-length tokens a picture.
 
     Raises :class:`InputError` when no picture has a single patch.

@@ -71,7 +71,7 @@ def views_of(support: SupportImage, source: int, manifest: Manifest) -> list[Sup
 def patch_cover(mask: np.ndarray, net: NetworkInput, manifest: Manifest) -> np.ndarray:
     """Share of each network patch [Hp, Wp] that ``mask`` [H, W] bool, in the picture's own pixels, covers."""
     matrix = np.array([[net.scale[0], 0, net.offset_px[0]], [0, net.scale[1], net.offset_px[1]]], np.float32)
-    soft = mask.astype(np.float32)
+    soft: np.ndarray = mask.astype(np.float32)
     if max(net.scale) > 1:
         soft = cv2.blur(soft, (max(1, round(net.scale[0])), max(1, round(net.scale[1]))))
     size = (manifest.width_px, manifest.height_px)
@@ -109,7 +109,8 @@ def kept_crop(support: SupportImage, mask: np.ndarray) -> SupportCrop:
     pad_x, pad_y = round(KEPT_MARGIN * bw), round(KEPT_MARGIN * bh)
     x1, y1 = min(w, x0 + bw + pad_x), min(h, y0 + bh + pad_y)
     x0, y0 = max(0, x0 - pad_x), max(0, y0 - pad_y)
-    image, cut = support.image[y0:y1, x0:x1], mask[y0:y1, x0:x1].astype(np.uint8) * 255
+    image: np.ndarray = support.image[y0:y1, x0:x1]
+    cut: np.ndarray = mask[y0:y1, x0:x1].astype(np.uint8) * 255
     scale = KEPT_SIDE_PX / max(image.shape[:2])
     if scale < 1:
         size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))

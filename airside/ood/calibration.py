@@ -135,9 +135,7 @@ def _describe(samples: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.nda
     return location, scale, steps, seen
 
 
-def _shrink_location_scale(
-    location: np.ndarray, scale: np.ndarray, worth: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def _shrink_location_scale(location: np.ndarray, scale: np.ndarray, worth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Each class's location and scale, drawn to the pool's; scales average as logarithms."""
     by_location, by_scale = worth / (worth + LOCATION_N0), worth / (worth + SHAPE_N0)
     pooled_location = float(np.average(location, weights=by_location))

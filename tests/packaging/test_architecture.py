@@ -20,15 +20,22 @@ def _runtime_modules() -> list[str]:
 def _loaded_by(modules: list[str]) -> set[str]:
     """Which of :data:`OFFLINE` a fresh interpreter has loaded after importing ``modules``."""
     code = f"import sys, {', '.join(modules)}; print(*sorted(set({OFFLINE!r}) & set(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120,
-                          check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+    )
     assert done.returncode == 0, done.stderr
     return set(done.stdout.split())
 
 
 def test_the_contracts_of_pyproject_are_kept() -> None:
-    done = subprocess.run([str(Path(sys.executable).with_name("lint-imports")), "--no-cache"], cwd=ROOT,
-                          capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name("lint-imports")), "--no-cache"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "0 broken" in done.stdout
 

@@ -16,8 +16,13 @@ WHEEL_MB, MODEL_MB = 40, 25
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> ZipFile:
     out = tmp_path_factory.mktemp("wheel")
-    done = subprocess.run([sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(out), str(ROOT)],
-                          capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(out), str(ROOT)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     (path,) = out.glob("*.whl")
     assert path.name.endswith("-py3-none-any.whl")
@@ -65,8 +70,11 @@ def test_it_installs_the_command(wheel: ZipFile) -> None:
 
 def test_a_plain_install_asks_for_no_torch_and_no_simulator(wheel: ZipFile) -> None:
     (name,) = (n for n in wheel.namelist() if n.endswith(".dist-info/METADATA"))
-    wanted = [line for line in wheel.read(name).decode().splitlines()
-              if line.startswith("Requires-Dist:") and "extra ==" not in line]
+    wanted = [
+        line
+        for line in wheel.read(name).decode().splitlines()
+        if line.startswith("Requires-Dist:") and "extra ==" not in line
+    ]
     assert any("onnxruntime" in line for line in wanted)
     assert not [line for line in wanted if any(word in line for word in ("torch", "timm", "mujoco", "scikit"))]
 

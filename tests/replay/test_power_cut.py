@@ -65,7 +65,8 @@ def test_killed_at_100_random_moments(store: BankStore) -> None:
 
 def test_killed_before_each_system_call_of_a_commit(store: BankStore) -> None:
     lines = _finish(_start("killed-at-each-call", str(store.path)))
-    assert len(lines) > 10 and all(line.startswith("killed") for line in lines[:-1])
+    assert len(lines) > 10
+    assert all(line.startswith("killed") for line in lines[:-1])
     _require_nothing_lost(store, lines[-1:])
     # Killed after HEAD was replaced but before the answer: such a version is there though nobody was told.
     assert 2 <= len(store.log()) < len(lines)
@@ -92,6 +93,9 @@ def test_a_file_that_may_not_grow_is_a_clear_error(store: BankStore) -> None:
     head, files = store.head_id(), sorted(store.path.rglob("*"))
     process = _start("commit", str(store.path), "a", "1", file_limit_bytes=1000)
     _, err = process.communicate("go\n", timeout=60)
-    assert process.returncode != 0 and "StorageError" in err and "ulimit -f" in err
-    assert store.head_id() == head and sorted(store.path.rglob("*")) == files
+    assert process.returncode != 0
+    assert "StorageError" in err
+    assert "ulimit -f" in err
+    assert store.head_id() == head
+    assert sorted(store.path.rglob("*")) == files
     assert store.verify().ok

@@ -35,30 +35,94 @@ class Conditions:
     def sun_direction(self) -> np.ndarray:
         """Unit vector from the world towards the sun."""
         ce = np.cos(self.sun_elevation_rad)
-        return np.array([ce * np.cos(self.sun_azimuth_rad), ce * np.sin(self.sun_azimuth_rad),
-                         np.sin(self.sun_elevation_rad)])
+        return np.array(
+            [ce * np.cos(self.sun_azimuth_rad), ce * np.sin(self.sun_azimuth_rad), np.sin(self.sun_elevation_rad)]
+        )
 
 
 _DAY = Conditions("day", (0.78, 0.75, 0.68), 0.0, 0.9, (0.46, 0.48, 0.52), (0.25, 0.45, 0.78), (0.72, 0.80, 0.88), True)
 
 PRESETS: dict[str, Conditions] = {
     "day": _DAY,
-    "overcast": replace(_DAY, name="overcast", sun=(0.16, 0.16, 0.17), ambient=(0.74, 0.75, 0.77),
-                        zenith=(0.62, 0.65, 0.69), horizon=(0.78, 0.80, 0.82), shadows=False, cloud=0.9,
-                        visibility_m=1500),
-    "low_sun": replace(_DAY, name="low_sun", sun=(0.80, 0.55, 0.30), sun_elevation_rad=0.16, ambient=(0.42, 0.39, 0.42),
-                       zenith=(0.30, 0.42, 0.66), horizon=(0.96, 0.74, 0.48), visibility_m=1200),
-    "night": replace(_DAY, name="night", sun=(0.05, 0.055, 0.08), ambient=(0.10, 0.105, 0.13),
-                     zenith=(0.012, 0.016, 0.035), horizon=(0.06, 0.065, 0.085), shadows=False, floodlights=1.0,
-                     noise=0.03, cloud=0.1, visibility_m=900),
-    "wet": replace(_DAY, name="wet", sun=(0.14, 0.14, 0.15), ambient=(0.64, 0.65, 0.68), zenith=(0.50, 0.54, 0.60),
-                   horizon=(0.68, 0.71, 0.75), shadows=False, cloud=0.95, wet=1.0, visibility_m=500),
-    "fog": replace(_DAY, name="fog", sun=(0.06, 0.06, 0.06), ambient=(0.70, 0.71, 0.72), zenith=(0.72, 0.735, 0.75),
-                   horizon=(0.70, 0.715, 0.73), shadows=False, cloud=0.0, visibility_m=110),
-    "snow": replace(_DAY, name="snow", sun=(0.10, 0.10, 0.11), ambient=(0.72, 0.74, 0.78), zenith=(0.70, 0.73, 0.77),
-                    horizon=(0.80, 0.82, 0.85), shadows=False, cloud=0.5, snow=1.0, visibility_m=220),
-    "spray": replace(_DAY, name="spray", sun=(0.25, 0.25, 0.25), ambient=(0.62, 0.63, 0.65), spray=1.0,
-                     visibility_m=600, shadows=False, cloud=0.7),
+    "overcast": replace(
+        _DAY,
+        name="overcast",
+        sun=(0.16, 0.16, 0.17),
+        ambient=(0.74, 0.75, 0.77),
+        zenith=(0.62, 0.65, 0.69),
+        horizon=(0.78, 0.80, 0.82),
+        shadows=False,
+        cloud=0.9,
+        visibility_m=1500,
+    ),
+    "low_sun": replace(
+        _DAY,
+        name="low_sun",
+        sun=(0.80, 0.55, 0.30),
+        sun_elevation_rad=0.16,
+        ambient=(0.42, 0.39, 0.42),
+        zenith=(0.30, 0.42, 0.66),
+        horizon=(0.96, 0.74, 0.48),
+        visibility_m=1200,
+    ),
+    "night": replace(
+        _DAY,
+        name="night",
+        sun=(0.05, 0.055, 0.08),
+        ambient=(0.10, 0.105, 0.13),
+        zenith=(0.012, 0.016, 0.035),
+        horizon=(0.06, 0.065, 0.085),
+        shadows=False,
+        floodlights=1.0,
+        noise=0.03,
+        cloud=0.1,
+        visibility_m=900,
+    ),
+    "wet": replace(
+        _DAY,
+        name="wet",
+        sun=(0.14, 0.14, 0.15),
+        ambient=(0.64, 0.65, 0.68),
+        zenith=(0.50, 0.54, 0.60),
+        horizon=(0.68, 0.71, 0.75),
+        shadows=False,
+        cloud=0.95,
+        wet=1.0,
+        visibility_m=500,
+    ),
+    "fog": replace(
+        _DAY,
+        name="fog",
+        sun=(0.06, 0.06, 0.06),
+        ambient=(0.70, 0.71, 0.72),
+        zenith=(0.72, 0.735, 0.75),
+        horizon=(0.70, 0.715, 0.73),
+        shadows=False,
+        cloud=0.0,
+        visibility_m=110,
+    ),
+    "snow": replace(
+        _DAY,
+        name="snow",
+        sun=(0.10, 0.10, 0.11),
+        ambient=(0.72, 0.74, 0.78),
+        zenith=(0.70, 0.73, 0.77),
+        horizon=(0.80, 0.82, 0.85),
+        shadows=False,
+        cloud=0.5,
+        snow=1.0,
+        visibility_m=220,
+    ),
+    "spray": replace(
+        _DAY,
+        name="spray",
+        sun=(0.25, 0.25, 0.25),
+        ambient=(0.62, 0.63, 0.65),
+        spray=1.0,
+        visibility_m=600,
+        shadows=False,
+        cloud=0.7,
+    ),
 }
 
 
@@ -93,8 +157,15 @@ def draw_conditions(rng: np.random.Generator, name: str | None = None) -> Condit
 _FLOODS = np.array([(-44.0, 64.0, 24.0), (0.0, 78.0, 26.0), (44.0, 64.0, 24.0), (0.0, -40.0, 30.0)])
 
 
-def light_world(model: mujoco.MjModel, c: Conditions, eye_m: tuple[float, float, float], yaw_rad: float, sun: int,
-                first_spot: int, spots: int) -> None:
+def light_world(
+    model: mujoco.MjModel,
+    c: Conditions,
+    eye_m: tuple[float, float, float],
+    yaw_rad: float,
+    sun: int,
+    first_spot: int,
+    spots: int,
+) -> None:
     """Set the model's lamps. The sun's shadow frustum follows the camera."""
     direction = c.sun_direction
     ahead = np.array([np.cos(yaw_rad), np.sin(yaw_rad), 0.0])

@@ -83,8 +83,9 @@ def _sky(rays: np.ndarray, c: Conditions) -> np.ndarray:
     return cv2.resize(sky.astype(np.float32), (w, h), interpolation=cv2.INTER_LINEAR)
 
 
-def _mirror_ground(light: np.ndarray, air: np.ndarray, ground: np.ndarray, shot: Shot, c: Conditions,
-                   rng: np.random.Generator) -> np.ndarray:
+def _mirror_ground(
+    light: np.ndarray, air: np.ndarray, ground: np.ndarray, shot: Shot, c: Conditions, rng: np.random.Generator
+) -> np.ndarray:
     """Darker tarmac, and puddles that mirror what stands above the horizon."""
     h, w = ground.shape
     rise = shot.rays[..., 2] / np.linalg.norm(shot.rays, axis=-1)

@@ -20,7 +20,7 @@ TICK_S = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Parked:
-    """One thing of the scene: its family, where it stands (world, metres), its heading; ``model``: the fixed unknown."""
+    """One thing of the scene: its family, where it stands (world, metres), its heading; ``unknown``: a fixed model."""
 
     family: str
     x_m: float
@@ -99,6 +99,13 @@ def drive_frames(drive: Drive, height_px: int, width_px: int) -> Iterator[Labell
     with Renderer(world, height_px, width_px) as renderer:
         for tick in range(drive.ticks):
             x = drive.start_xy_m[0] + drive.speed_mps * TICK_S * tick
-            view = View((x, drive.start_xy_m[1], drive.camera_height_m), 0.0, drive.pitch_rad, 0.0,
-                        drive.horizontal_fov_rad, height_px, width_px)
+            view = View(
+                (x, drive.start_xy_m[1], drive.camera_height_m),
+                0.0,
+                drive.pitch_rad,
+                0.0,
+                drive.horizontal_fov_rad,
+                height_px,
+                width_px,
+            )
             yield labelled(renderer, world, Scene(view, placed, conditions, "wide"), 0, rng)

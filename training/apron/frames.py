@@ -21,14 +21,19 @@ from training.apron.solids import Asset
 from training.apron.world import World, build_world
 
 SEED_BANK, SEED_CALIBRATION, SEED_TEST, SEED_CLEAN, SEED_FEW_SHOT, SEED_DEMO = (
-    2_000_000, 3_000_000, 4_000_000, 5_000_000, 6_000_000, 7_000_000,
+    2_000_000,
+    3_000_000,
+    4_000_000,
+    5_000_000,
+    6_000_000,
+    7_000_000,
 )
 HEIGHT_PX, WIDTH_PX = 224, 392
 
 
 @dataclass(frozen=True, slots=True)
 class LabelledFrame:
-    """A picture with its truth. ``label`` [H, W] uint16: index into ``names``; ``instance`` [H, W] int16: -1 for stuff."""
+    """A picture with its truth: ``label`` [H, W] uint16 into ``names``; ``instance`` [H, W] int16, -1 for stuff."""
 
     rgb: np.ndarray
     label: np.ndarray
@@ -42,8 +47,8 @@ class LabelledFrame:
 
 @dataclass(frozen=True, slots=True)
 class WorldPlan:
-    """What one world holds and how it is photographed. ``models``: unknown types drawn from a fixed seed of their own, so
-    that the very same object appears in several worlds."""
+    """What one world holds and how it is photographed. ``models``: unknown types drawn from a fixed seed of their own,
+    so that the very same object appears in several worlds."""
 
     seed: int
     world: int
@@ -80,8 +85,9 @@ def frames_of(plan: WorldPlan) -> list[LabelledFrame]:
     return found
 
 
-def _photograph(renderer: Renderer, world: World, plan: WorldPlan, known: int,
-                rng: np.random.Generator) -> LabelledFrame | None:
+def _photograph(
+    renderer: Renderer, world: World, plan: WorldPlan, known: int, rng: np.random.Generator
+) -> LabelledFrame | None:
     scene = draw_scene(world, rng, slots=range(known), count=plan.known_count)
     strange = range(known, len(world.assets))
     placed: Sequence[Placed] = scene.placed
@@ -102,7 +108,9 @@ def labelled(renderer: Renderer, world: World, scene: Scene, number: int, rng: n
     names = (*STUFF, *sorted({a.family for a in world.assets}))
     of_slot = np.array([names.index(a.family) for a in world.assets], np.uint16)
     label = np.where(instance >= 0, of_slot[np.maximum(instance, 0)], picture.label).astype(np.uint16)
-    return LabelledFrame(picture.rgb, label, instance, picture.depth_m, names, scene.conditions.name, scene.lens, number)
+    return LabelledFrame(
+        picture.rgb, label, instance, picture.depth_m, names, scene.conditions.name, scene.lens, number
+    )
 
 
 def render_plans(plans: Sequence[WorldPlan], workers: int = 0) -> Iterator[tuple[WorldPlan, list[LabelledFrame]]]:

@@ -58,16 +58,22 @@ class _Painter:
         self.labels = np.zeros(image.shape[:2], np.uint8)
         self.wear = np.clip(0.86 + 0.13 * _noise(rng, 220), 0.35, 1.0)
 
-    def line(self, points_m: list[tuple[float, float]], width_m: float, rgb: tuple[float, float, float],
-             label: Surface | None = Surface.MARKING) -> None:
+    def line(
+        self,
+        points_m: list[tuple[float, float]],
+        width_m: float,
+        rgb: tuple[float, float, float],
+        label: Surface | None = Surface.MARKING,
+    ) -> None:
         mask = np.zeros(self.labels.shape, np.uint8)
         pts = np.array([_px(*p) for p in points_m], np.int32)
         thick = max(1, round(width_m * _PX_PER_M))
         cv2.polylines(mask, [pts], False, 255, thick, cv2.LINE_AA)
         self._apply(mask, rgb, label)
 
-    def area(self, points_m: list[tuple[float, float]], rgb: tuple[float, float, float],
-             label: Surface | None = None) -> None:
+    def area(
+        self, points_m: list[tuple[float, float]], rgb: tuple[float, float, float], label: Surface | None = None
+    ) -> None:
         mask = np.zeros(self.labels.shape, np.uint8)
         cv2.fillPoly(mask, [np.array([_px(*p) for p in points_m], np.int32)], 255, cv2.LINE_AA)
         self._apply(mask, rgb, label)
@@ -120,7 +126,8 @@ def _slabs(rng: np.random.Generator, image: np.ndarray) -> None:
     pitch = rng.uniform(4.5, 7.5)
     count = int(EXTENT_M / pitch) + 1
     tone = cv2.resize(
-        (1 + 0.045 * rng.normal(size=(count, count))).astype(np.float32), (TEXTURE_PX, TEXTURE_PX),
+        (1 + 0.045 * rng.normal(size=(count, count))).astype(np.float32),
+        (TEXTURE_PX, TEXTURE_PX),
         interpolation=cv2.INTER_NEAREST,
     )
     image *= tone[..., None]
@@ -135,13 +142,28 @@ def _stains(rng: np.random.Generator, paint: _Painter) -> None:
     for _ in range(90):
         u, v = rng.integers(0, TEXTURE_PX, 2)
         axes = rng.integers(3, 34, 2)
-        cv2.ellipse(shade, (int(u), int(v)), (int(axes[0]), int(axes[1])), float(rng.uniform(0, 180)), 0, 360,
-                    float(rng.uniform(0.62, 0.94)), -1, cv2.LINE_AA)
+        cv2.ellipse(
+            shade,
+            (int(u), int(v)),
+            (int(axes[0]), int(axes[1])),
+            float(rng.uniform(0, 180)),
+            0,
+            360,
+            float(rng.uniform(0.62, 0.94)),
+            -1,
+            cv2.LINE_AA,
+        )
     for _ in range(60):
         start = rng.uniform(-110, 110, 2)
         heading, bend = rng.uniform(0, 2 * np.pi), rng.normal(0, 0.02)
-        steps = np.cumsum(np.stack([np.cos(heading + bend * np.arange(28)), np.sin(heading + bend * np.arange(28))], 1)
-                          * rng.uniform(0.8, 2.2), axis=0) + start
+        steps = (
+            np.cumsum(
+                np.stack([np.cos(heading + bend * np.arange(28)), np.sin(heading + bend * np.arange(28))], 1)
+                * rng.uniform(0.8, 2.2),
+                axis=0,
+            )
+            + start
+        )
         pts = np.array([_px(*p) for p in steps], np.int32)
         cv2.polylines(shade, [pts], False, float(rng.uniform(0.72, 0.93)), int(rng.integers(1, 5)), cv2.LINE_AA)
     shade = cv2.GaussianBlur(shade, (0, 0), 2.2)

@@ -99,8 +99,10 @@ def open_context(height_px: int, width_px: int) -> Any:
         context = gl_context.GLContext(width_px, height_px)
         context.make_current()
     except Exception as error:  # PyOpenGL and MuJoCo raise ImportError, AttributeError, RuntimeError or their own
-        raise NoRenderingError("rendering needs Debian's libegl1 and libgl1 (apt-get install libegl1 libgl1); "
-                               f"EGL says: {type(error).__name__}: {error}") from error
+        raise NoRenderingError(
+            "rendering needs Debian's libegl1 and libgl1 (apt-get install libegl1 libgl1); "
+            f"EGL says: {type(error).__name__}: {error}"
+        ) from error
     return context
 
 
@@ -127,8 +129,9 @@ class Renderer:
     def __enter__(self) -> Renderer:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None,
-                 trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._gl.make_current()
         self._context.free()
         self._gl.free()
@@ -141,16 +144,16 @@ class Renderer:
         vegetation = self.world.scenery[-2 - slot].family in VEGETATION
         return STUFF.index("vegetation" if vegetation else "building")
 
-    def shoot(self, view: View, placed: Sequence[Placed], conditions: Conditions,
-              rng: np.random.Generator) -> Picture:
+    def shoot(self, view: View, placed: Sequence[Placed], conditions: Conditions, rng: np.random.Generator) -> Picture:
         """Photograph ``placed`` from ``view``; ``rng`` draws sensor noise and weather particles."""
         self._gl.make_current()  # another renderer may have come since
         self._pose(view, placed)
         light_world(self.world.model, conditions, view.xyz_m, view.yaw_rad, SUN, FIRST_SPOT, SPOTS)
         mujoco.mj_kinematics(self.world.model, self._data)
         mujoco.mj_camlight(self.world.model, self._data)
-        mujoco.mjv_updateScene(self.world.model, self._data, self._option, None, self._camera,
-                               mujoco.mjtCatBit.mjCAT_ALL, self._scene)
+        mujoco.mjv_updateScene(
+            self.world.model, self._data, self._option, None, self._camera, mujoco.mjtCatBit.mjCAT_ALL, self._scene
+        )
         rgb = np.empty((self.height_px, self.width_px, 3), np.uint8)
         code = np.empty_like(rgb)
         raw = np.empty((self.height_px, self.width_px), np.float32)

@@ -27,9 +27,18 @@ class Scene:
     lens: str
 
 
-def draw_scene(world: World, rng: np.random.Generator, *, slots: Sequence[int], count: tuple[int, int],
-               height_px: int = 224, width_px: int = 392, condition: str | None = None,
-               patches_high: tuple[float, float] = (1.5, 11.0), lens: str | None = None) -> Scene:
+def draw_scene(
+    world: World,
+    rng: np.random.Generator,
+    *,
+    slots: Sequence[int],
+    count: tuple[int, int],
+    height_px: int = 224,
+    width_px: int = 392,
+    condition: str | None = None,
+    patches_high: tuple[float, float] = (1.5, 11.0),
+    lens: str | None = None,
+) -> Scene:
     """A camera somewhere on the apron and ``count`` (low, high) of the ``slots`` standing free in its view.
 
     An asset's distance is drawn so that it is ``patches_high`` patches tall (log-uniform), between 2.5 and 60 m.
@@ -38,15 +47,28 @@ def draw_scene(world: World, rng: np.random.Generator, *, slots: Sequence[int], 
     fov = np.radians(HORIZONTAL_FOV_DEG[lens] * rng.uniform(0.92, 1.08))
     eye = (float(rng.uniform(*_APRON_X_M)), float(rng.uniform(-95.0, 40.0)), float(rng.uniform(1.1, 2.7)))
     pitch = rng.normal(np.radians({"wide": 5.0, "normal": 3.0, "narrow": 1.5}[lens]), np.radians(2.0))
-    view = View(eye, float(rng.uniform(-np.pi, np.pi)), float(pitch), float(rng.normal(0, np.radians(0.8))), float(fov),
-                height_px, width_px)
+    view = View(
+        eye,
+        float(rng.uniform(-np.pi, np.pi)),
+        float(pitch),
+        float(rng.normal(0, np.radians(0.8))),
+        float(fov),
+        height_px,
+        width_px,
+    )
     wanted = min(int(rng.integers(count[0], count[1] + 1)), len(slots))
     placed = place_in_view(world, view, rng.permutation(np.asarray(slots))[:wanted], rng, patches_high)
     return Scene(view, tuple(placed), draw_conditions(rng, condition), lens)
 
 
-def place_in_view(world: World, view: View, slots: Sequence[int] | np.ndarray, rng: np.random.Generator,
-                  patches_high: tuple[float, float], standing: Sequence[Placed] = ()) -> list[Placed]:
+def place_in_view(
+    world: World,
+    view: View,
+    slots: Sequence[int] | np.ndarray,
+    rng: np.random.Generator,
+    patches_high: tuple[float, float],
+    standing: Sequence[Placed] = (),
+) -> list[Placed]:
     """Stand each of ``slots`` on free ground inside the view; those that find no room are left out."""
     placed = list(standing)
     for slot in slots:
@@ -58,8 +80,9 @@ def place_in_view(world: World, view: View, slots: Sequence[int] | np.ndarray, r
     return placed
 
 
-def _one_in_view(world: World, view: View, slot: int, rng: np.random.Generator,
-                 patches_high: tuple[float, float]) -> Placed | None:
+def _one_in_view(
+    world: World, view: View, slot: int, rng: np.random.Generator, patches_high: tuple[float, float]
+) -> Placed | None:
     asset = world.assets[slot]
     length, width, height = asset.size_m
     tall_px = PATCH_PX * np.exp(rng.uniform(*np.log(patches_high)))

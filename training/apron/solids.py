@@ -136,8 +136,16 @@ class Builder:
     # ---- pose --------------------------------------------------------------------------------------
 
     @contextmanager
-    def at(self, x: float = 0.0, y: float = 0.0, z: float = 0.0, yaw: float = 0.0, pitch: float = 0.0,
-           roll: float = 0.0, scale: float = 1.0) -> Iterator[None]:
+    def at(
+        self,
+        x: float = 0.0,
+        y: float = 0.0,
+        z: float = 0.0,
+        yaw: float = 0.0,
+        pitch: float = 0.0,
+        roll: float = 0.0,
+        scale: float = 1.0,
+    ) -> Iterator[None]:
         """Solids added inside the ``with`` block are placed at this pose (radians; nests)."""
         saved = self._pose
         pose = np.eye(4)
@@ -163,9 +171,22 @@ class Builder:
 
     # ---- solids ------------------------------------------------------------------------------------
 
-    def box(self, centre: Xyz, size: Xyz, paint: Swatch, *, yaw: float = 0.0, pitch: float = 0.0, roll: float = 0.0,
-            taper: tuple[float, float] = (1.0, 1.0), front: Swatch | None = None, back: Swatch | None = None,
-            sides: Swatch | None = None, top: Swatch | None = None, lamp: bool = False) -> None:
+    def box(
+        self,
+        centre: Xyz,
+        size: Xyz,
+        paint: Swatch,
+        *,
+        yaw: float = 0.0,
+        pitch: float = 0.0,
+        roll: float = 0.0,
+        taper: tuple[float, float] = (1.0, 1.0),
+        front: Swatch | None = None,
+        back: Swatch | None = None,
+        sides: Swatch | None = None,
+        top: Swatch | None = None,
+        lamp: bool = False,
+    ) -> None:
         """A box; ``taper`` scales the top face in x and y. ``front`` is +x, ``sides`` are +y and -y."""
         hx, hy, hz = (s / 2 for s in size)
         tx, ty = hx * taper[0], hy * taper[1]
@@ -176,14 +197,28 @@ class Builder:
         swatches = [front or paint, back or paint, sides or paint, sides or paint, top or paint, paint]
         self._quads(quads, swatches, lamp)
 
-    def prism(self, profile_xz: Sequence[tuple[float, float]], y0: float, y1: float, paint: Swatch, *,
-              side: Swatch | None = None) -> None:
+    def prism(
+        self,
+        profile_xz: Sequence[tuple[float, float]],
+        y0: float,
+        y1: float,
+        paint: Swatch,
+        *,
+        side: Swatch | None = None,
+    ) -> None:
         """A side profile (simple polygon in x, z) extruded from ``y0`` to ``y1``; ``side`` paints both caps."""
         xz = np.asarray(profile_xz, float)
         self._extrude(xz, min(y0, y1), max(y0, y1), paint, side or paint, axis=1)
 
-    def slab(self, outline_xy: Sequence[tuple[float, float]], z0: float, z1: float, paint: Swatch, *,
-             top: Swatch | None = None) -> None:
+    def slab(
+        self,
+        outline_xy: Sequence[tuple[float, float]],
+        z0: float,
+        z1: float,
+        paint: Swatch,
+        *,
+        top: Swatch | None = None,
+    ) -> None:
         """A ground outline (simple polygon in x, y) extruded upwards from ``z0`` to ``z1``."""
         xy = np.asarray(outline_xy, float)
         self._extrude(xy, min(z0, z1), max(z0, z1), paint, top or paint, axis=2)
@@ -204,8 +239,18 @@ class Builder:
         self._emit(b, triangles, uv, False)
         self._emit(a, triangles[:, ::-1], uv, False)
 
-    def cylinder(self, p0: Xyz, p1: Xyz, r0: float, paint: Swatch, *, r1: float | None = None, sides: int = 12,
-                 caps: Swatch | None = None, lamp: bool = False) -> None:
+    def cylinder(
+        self,
+        p0: Xyz,
+        p1: Xyz,
+        r0: float,
+        paint: Swatch,
+        *,
+        r1: float | None = None,
+        sides: int = 12,
+        caps: Swatch | None = None,
+        lamp: bool = False,
+    ) -> None:
         """A capped cylinder (or cone frustum) from ``p0`` (radius ``r0``) to ``p1`` (radius ``r1``)."""
         a, b = np.asarray(p0, float), np.asarray(p1, float)
         r1 = r0 if r1 is None else r1
@@ -314,13 +359,12 @@ class Builder:
         return Asset(family, body, lamps, self._atlas, shininess)
 
 
-def circle(x: float, radius_y: float, radius_z: float, centre_z: float, k: int = 20,
-           centre_y: float = 0.0) -> np.ndarray:
+def circle(
+    x: float, radius_y: float, radius_z: float, centre_z: float, k: int = 20, centre_y: float = 0.0
+) -> np.ndarray:
     """One loft ring [k, 3] at ``x``, starting at the lowest point, counter-clockwise seen from +x."""
     angle = np.linspace(0, 2 * np.pi, k, endpoint=False)
-    return np.stack(
-        [np.full(k, x), centre_y + radius_y * np.sin(angle), centre_z - radius_z * np.cos(angle)], axis=1
-    )
+    return np.stack([np.full(k, x), centre_y + radius_y * np.sin(angle), centre_z - radius_z * np.cos(angle)], axis=1)
 
 
 def _rotation(yaw: float, pitch: float, roll: float) -> np.ndarray:

@@ -65,8 +65,9 @@ def _add_texture(spec: mujoco.MjSpec, name: str, image: np.ndarray) -> None:
     texture.data = np.ascontiguousarray(image).tobytes()
 
 
-def _add_material(spec: mujoco.MjSpec, name: str, texture: str, *, specular: float, shininess: float,
-                  emission: float = 0.0) -> None:
+def _add_material(
+    spec: mujoco.MjSpec, name: str, texture: str, *, specular: float, shininess: float, emission: float = 0.0
+) -> None:
     material = spec.add_material(name=name, specular=specular, shininess=shininess, emission=emission)
     material.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = texture
 
@@ -79,8 +80,9 @@ def _add_mesh(spec: mujoco.MjSpec, name: str, mesh: Mesh) -> None:
     item.usertexcoord = uv.ravel().tolist()
 
 
-def _add_asset(spec: mujoco.MjSpec, body: mujoco.MjsBody, name: str, asset: Asset, slots: list[int],
-               slot: int) -> tuple[int, int]:
+def _add_asset(
+    spec: mujoco.MjSpec, body: mujoco.MjsBody, name: str, asset: Asset, slots: list[int], slot: int
+) -> tuple[int, int]:
     _add_texture(spec, name, asset.atlas)
     _add_material(spec, name, name, specular=0.15 + 0.5 * asset.shininess, shininess=asset.shininess)
     _add_mesh(spec, name, asset.body)
@@ -90,8 +92,9 @@ def _add_asset(spec: mujoco.MjSpec, body: mujoco.MjsBody, name: str, asset: Asse
     if asset.lamps is not None:
         _add_material(spec, f"{name}lamps", name, specular=0.2, shininess=0.5, emission=0.6)
         _add_mesh(spec, f"{name}lamps", asset.lamps)
-        body.add_geom(type=mujoco.mjtGeom.mjGEOM_MESH, meshname=f"{name}lamps", material=f"{name}lamps",
-                      contype=0, conaffinity=0)
+        body.add_geom(
+            type=mujoco.mjtGeom.mjGEOM_MESH, meshname=f"{name}lamps", material=f"{name}lamps", contype=0, conaffinity=0
+        )
         lamps = len(slots)
         slots.append(slot)
     return (lamps if lamps >= 0 else len(slots)) - 1, lamps
@@ -101,15 +104,22 @@ def _add_ground(spec: mujoco.MjSpec, ground: Ground, slots: list[int]) -> None:
     half = EXTENT_M / 2
     _add_texture(spec, "ground", ground.texture)
     _add_material(spec, "ground", "ground", specular=0.1, shininess=0.1)
-    spec.worldbody.add_geom(type=mujoco.mjtGeom.mjGEOM_PLANE, size=[half, half, 1], material="ground",
-                            contype=0, conaffinity=0)
+    spec.worldbody.add_geom(
+        type=mujoco.mjtGeom.mjGEOM_PLANE, size=[half, half, 1], material="ground", contype=0, conaffinity=0
+    )
     noise = np.random.default_rng(0).normal(0, 9, (256, 256, 1))
     _add_texture(spec, "grass", np.clip(np.array([66, 86, 36]) + noise, 0, 255).astype(np.uint8))
     _add_material(spec, "grass", "grass", specular=0.0, shininess=0.0)
     material = spec.material("grass")
     material.texrepeat = [60, 60]
-    spec.worldbody.add_geom(type=mujoco.mjtGeom.mjGEOM_PLANE, size=[600, 600, 1], pos=[0, 0, -0.12],
-                            material="grass", contype=0, conaffinity=0)
+    spec.worldbody.add_geom(
+        type=mujoco.mjtGeom.mjGEOM_PLANE,
+        size=[600, 600, 1],
+        pos=[0, 0, -0.12],
+        material="grass",
+        contype=0,
+        conaffinity=0,
+    )
     slots += [-1, -1]
 
 
@@ -117,8 +127,8 @@ def _add_scenery(spec: mujoco.MjSpec, rng: np.random.Generator, slots: list[int]
     """Terminal along +y, hangars and fences at the sides, trees and cars behind, masts between the stands."""
     plan: list[tuple[str, float, float, float]] = [
         ("terminal", 0.0, 84.0 + rng.uniform(0, 12), -np.pi / 2),
-        ("hangar", -105.0 - rng.uniform(0, 25), rng.uniform(-60, 30), 0.0),
-        ("hangar", 108.0 + rng.uniform(0, 25), rng.uniform(-70, 30), np.pi),
+        ("hangar", -138.0 - rng.uniform(0, 25), rng.uniform(-60, 30), 0.0),
+        ("hangar", 140.0 + rng.uniform(0, 25), rng.uniform(-70, 30), np.pi),
         ("control_tower", rng.uniform(-80, 80), 130.0, -np.pi / 2),
         ("blast_fence", rng.uniform(-60, 60), -116.0, np.pi / 2),
         ("tree_row", rng.uniform(-60, -10), -150.0, np.pi / 2),
@@ -136,10 +146,23 @@ def _add_scenery(spec: mujoco.MjSpec, rng: np.random.Generator, slots: list[int]
 
 
 def _add_lights(spec: mujoco.MjSpec) -> None:
-    spec.worldbody.add_light(name="sun", type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL, castshadow=True,
-                             pos=[0, 0, 60], dir=[0.3, 0.4, -1])
-    spec.worldbody.add_light(name="fill", type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL, castshadow=False,
-                             pos=[0, 0, 60], dir=[-0.4, -0.3, -0.6])
+    spec.worldbody.add_light(
+        name="sun", type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL, castshadow=True, pos=[0, 0, 60], dir=[0.3, 0.4, -1]
+    )
+    spec.worldbody.add_light(
+        name="fill",
+        type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL,
+        castshadow=False,
+        pos=[0, 0, 60],
+        dir=[-0.4, -0.3, -0.6],
+    )
     for k in range(SPOTS):
-        spec.worldbody.add_light(name=f"spot{k}", type=mujoco.mjtLightType.mjLIGHT_SPOT, castshadow=False,
-                                 pos=[0, 0, 25], dir=[0, 0, -1], cutoff=60, exponent=4)
+        spec.worldbody.add_light(
+            name=f"spot{k}",
+            type=mujoco.mjtLightType.mjLIGHT_SPOT,
+            castshadow=False,
+            pos=[0, 0, 25],
+            dir=[0, 0, -1],
+            cutoff=60,
+            exponent=4,
+        )

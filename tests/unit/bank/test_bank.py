@@ -89,7 +89,8 @@ def test_refuses_what_does_not_fit(make: Callable[[], object], words: str) -> No
 
 def test_takes_a_bank_with_no_classes_and_no_guard() -> None:
     bank = PrototypeBank("f", (), (), np.zeros((0, 8), np.float32), ())
-    assert bank.names == () and bank.channels == 8
+    assert bank.names == ()
+    assert bank.channels == 8
 
 
 def test_takes_an_uncalibrated_threshold() -> None:

@@ -34,7 +34,9 @@ def test_class_similarity_agrees_with_the_reference(seed: int, counts: list[int]
     bank = _uneven_bank(rng, counts, channels)
     query = unit_rows(rng, tokens, channels)
     fast = PrototypeIndex(bank).class_similarity(query)
-    assert fast.dtype == np.float32 and fast.shape == (tokens, len(counts)) and fast.flags.c_contiguous
+    assert fast.dtype == np.float32
+    assert fast.shape == (tokens, len(counts))
+    assert fast.flags.c_contiguous
     np.testing.assert_allclose(fast, class_similarity_reference(query, bank), atol=1e-6)
 
 

@@ -81,7 +81,8 @@ def test_round_trip(seed: int, author: str, message: str, **sizes: Any) -> None:
     assert info_back == info
     assert (info.author, info.message) == (author, message)
     assert bank_digest(bank_back) == bank_digest(bank)
-    assert bank_back.names == bank.names and bank_back.guard_names == bank.guard_names
+    assert bank_back.names == bank.names
+    assert bank_back.guard_names == bank.guard_names
     assert repr(bank_back.calibrations) == repr(bank.calibrations)  # repr: NaN
     for before, after in zip(bank.classes, bank_back.classes, strict=True):
         assert (before.kind, before.protected, before.support) == (after.kind, after.protected, after.support)

@@ -59,10 +59,13 @@ def test_commits_follow_one_another(store: BankStore) -> None:
         (1, "test", "first"),
     ]
     assert [i.parent for i in log] == [log[1].id, log[2].id, None]
-    assert store.head() == log[0] and store.head_id() == log[0].id
+    assert store.head() == log[0]
+    assert store.head_id() == log[0].id
     assert [p.name for p in _files(store)] == [f"{i.number:06d}-{i.id[:12]}.zarr.zip" for i in reversed(log)]
     report = store.verify()
-    assert report.ok and report.notes == () and (report.snapshots, report.intact, report.head) == (3, 3, log[0])
+    assert report.ok
+    assert report.notes == ()
+    assert (report.snapshots, report.intact, report.head) == (3, 3, log[0])
 
 
 def test_refs(store: BankStore) -> None:
@@ -127,7 +130,8 @@ def test_an_update_that_fails_writes_nothing(store: BankStore) -> None:
         store.commit(lambda _: None, "test", "no")  # type: ignore[arg-type, return-value]
     with pytest.raises(UsageError, match="author"):
         store.commit(lambda bank: bank, "", "no")
-    assert _files(store) == before and store.verify().ok
+    assert _files(store) == before
+    assert store.verify().ok
 
 
 def test_create_refuses_what_is_there(store: BankStore, tmp_path: Path) -> None:
@@ -183,9 +187,12 @@ def test_a_spoilt_head_is_mended_by_rollback(text: bytes | None, store: BankStor
         with pytest.raises(CorruptError, match=r"airside bank verify --bank .* airside bank rollback 3 --bank"):
             call()
     report = store.verify()
-    assert not report.ok and report.head is None and report.intact == 3
+    assert not report.ok
+    assert report.head is None
+    assert report.intact == 3
     info = store.rollback("3")
-    assert info.number == 4 and [i.number for i in store.log()] == [4, 3, 2, 1]
+    assert info.number == 4
+    assert [i.number for i in store.log()] == [4, 3, 2, 1]
     assert bank_digest(store.load()[0]) == bank_digest(three)
     assert store.verify().ok
 
@@ -196,9 +203,11 @@ def test_a_damaged_head_snapshot_is_mended_by_rollback(store: BankStore) -> None
         with pytest.raises(CorruptError, match=r"snapshot .*000003.* is damaged.*airside bank rollback 2 --bank"):
             call()
     report = store.verify()
-    assert not report.ok and (report.snapshots, report.intact) == (3, 2)
+    assert not report.ok
+    assert (report.snapshots, report.intact) == (3, 2)
     info = store.rollback("2")
-    assert info.number == 4 and [i.number for i in store.log()] == [4, 2, 1]
+    assert info.number == 4
+    assert [i.number for i in store.log()] == [4, 2, 1]
     assert _add(store, "new") == store.head_id()
 
 
@@ -209,7 +218,8 @@ def test_a_head_that_names_nothing(store: BankStore) -> None:
             call()
     assert any("HEAD names snapshot 3" in problem for problem in store.verify().problems)
     assert store.rollback("2").number == 4  # 3 stays taken: HEAD promised it once
-    assert [i.number for i in store.log()] == [4, 2, 1] and store.verify().ok
+    assert [i.number for i in store.log()] == [4, 2, 1]
+    assert store.verify().ok
 
 
 def test_a_gap_in_the_history(store: BankStore) -> None:
@@ -229,7 +239,8 @@ def test_a_gap_in_the_history(store: BankStore) -> None:
     lost.unlink()
     assert store.rollback("4").number == 5
     assert [i.number for i in store.log()] == [5, 1]
-    assert store.verify().ok and len(store.verify().notes) == 2
+    assert store.verify().ok
+    assert len(store.verify().notes) == 2
 
 
 def test_a_renamed_snapshot_is_refused(store: BankStore) -> None:
@@ -253,7 +264,8 @@ def test_no_intact_snapshot_left(store: BankStore) -> None:
         with pytest.raises(CorruptError, match="is missing"):
             call()
     report = store.verify()
-    assert not report.ok and (report.snapshots, report.head) == (0, None)
+    assert not report.ok
+    assert (report.snapshots, report.head) == (0, None)
 
 
 def test_a_snapshot_of_a_newer_airside_is_left_alone(store: BankStore, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -272,7 +284,8 @@ def test_unacknowledged_snapshots_and_leftovers(store: BankStore) -> None:
         (place / ".tmp-1-dead").write_bytes(b"part")
     (store.path / "snapshots" / "000004 (copy).zip").write_bytes(b"")
     report = store.verify()
-    assert report.ok and report.snapshots == 4
+    assert report.ok
+    assert report.snapshots == 4
     assert [word in " ".join(report.notes) for word in ("snapshot 4", ".tmp-1-dead", "(copy)")] == [True] * 3
     assert len(report.notes) == 4
     assert store.load()[1].number == 3
@@ -293,7 +306,8 @@ def test_a_disk_that_refuses_loses_nothing(
         with pytest.raises(StorageError):
             _add(store, "x")
         assert store.head_id() == head
-    assert _files(store) == before and store.verify() == replace(store.verify(), problems=(), notes=())
+    assert _files(store) == before
+    assert store.verify() == replace(store.verify(), problems=(), notes=())
     assert store.load(_add(store, "x"))[1].number == 4
 
 
@@ -314,12 +328,16 @@ def test_a_sync_that_fails_at_any_step(good_writes: int, store: BankStore, monke
         patch.setattr(os, "fsync", later)
         with pytest.raises(StorageError, match="input/output") as caught:
             _add(store, "x")
-    assert store.verify().ok and store.verify().notes == ()
+    assert store.verify().ok
+    assert store.verify().notes == ()
     if good_writes < 3:
-        assert store.head_id() == head and _files(store) == before
+        assert store.head_id() == head
+        assert _files(store) == before
     else:  # HEAD is replaced already: the file it names must stay, and the message must not promise
-        assert store.head().number == 4 and len(_files(store)) == 4
-        assert "Snapshot 4 is current now" in str(caught.value) and "airside bank log" in str(caught.value)
+        assert store.head().number == 4
+        assert len(_files(store)) == 4
+        assert "Snapshot 4 is current now" in str(caught.value)
+        assert "airside bank log" in str(caught.value)
 
 
 def test_folders_that_cannot_be_made_or_read(store: BankStore, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,9 +38,7 @@ def test_findings(shop: SimpleNamespace, airside: Call) -> None:
     assert any("is a file" in line for line in failed)
 
 
-@pytest.mark.parametrize(
-    ("change", "state"), [(0.0, OK), (5e-4, OK), (5e-3, FAIL), (np.nan, FAIL)]
-)
+@pytest.mark.parametrize(("change", "state"), [(0.0, OK), (5e-4, OK), (5e-3, FAIL), (np.nan, FAIL)])
 def test_parity(shop: SimpleNamespace, change: float, state: str) -> None:
     with np.load(shop.model / "parity.npz") as stored:
         tokens = stored["tokens"]

@@ -116,8 +116,7 @@ def test_pictures_that_cannot_be_read_or_used_are_counted(shop: SimpleNamespace,
     answer = airside("run", mixed, *shop.common, "--out", out)
     assert answer.code == 0
     assert "camera faults" in answer.err
-    summary = json.loads((out / "summary.json").read_text())
-    assert summary["camera_faults"] == {"unreadable": 1, "unusable": 1}
+    assert json.loads((out / "summary.json").read_text())["camera_faults"] == {"unreadable": 1, "unusable": 1}
     records = read_records(out / "alerts.jsonl")
     assert [r["health"]["reasons"][:1] for r in records[3:5]] == [["frame_unusable"], ["blank_frame"]]
     assert [r["valid"] for r in records] == [True] * 3 + [False] * 2 + [True] * 2

@@ -76,9 +76,7 @@ def test_more_similar_is_never_more_unknown(
 
 
 @pytest.mark.parametrize("method", sorted(METHODS))
-def test_permuting_classes_changes_only_their_numbers(
-    method: str, similarities: tuple[np.ndarray, np.ndarray]
-) -> None:
+def test_permuting_classes_changes_only_their_numbers(method: str, similarities: tuple[np.ndarray, np.ndarray]) -> None:
     rng = np.random.default_rng(3)
     held, order = [rng.normal(m, 0.05, 500) for m in (0.7, 0.5, 0.6)], [2, 0, 1]
     straight = METHODS[method](*similarities, TailModel.fit(held, [50] * 3))

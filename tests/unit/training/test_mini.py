@@ -17,8 +17,21 @@ from training.network import MiniConfig
 from training.pictures import FIRST_ASSET
 
 TINY = MiniConfig(height_px=56, width_px=70, width=32, depth=2, heads=2)
-RECIPE = Recipe(steps=6, batch=3, window=(3, 4), full_from=0.5, learning_rate=0.01, weight_decay=0.05, warmup=2,
-                ema=0.99, family_weight=1.0, stuff_weight=0.3, min_purity=0.45, seed=1, threads=1)
+RECIPE = Recipe(
+    steps=6,
+    batch=3,
+    window=(3, 4),
+    full_from=0.5,
+    learning_rate=0.01,
+    weight_decay=0.05,
+    warmup=2,
+    ema=0.99,
+    family_weight=1.0,
+    stuff_weight=0.3,
+    min_purity=0.45,
+    seed=1,
+    threads=1,
+)
 FAMILIES = ("bus", "cone", "clutter")
 SHIPPED = Path(__file__).parents[3] / "configs" / "training" / "mini.yaml"
 
@@ -30,8 +43,13 @@ def _write_shard(folder: Path, shard: int, frames: int = 4, families: tuple[str,
     first = FIRST_ASSET + shard * len(families)
     for k, (row, col) in enumerate(((0, 0), (0, 3), (2, 3))):
         asset[:, row : row + 2, col : col + 2] = first + k
-    np.savez(folder / f"shard{shard:03d}.npz", rgb=rng.integers(0, 256, (frames, 56, 70, 3), np.uint8), asset=asset,
-             purity=rng.integers(100, 256, asset.shape, np.uint8), families=np.array(families))
+    np.savez(
+        folder / f"shard{shard:03d}.npz",
+        rgb=rng.integers(0, 256, (frames, 56, 70, 3), np.uint8),
+        asset=asset,
+        purity=rng.integers(100, 256, asset.shape, np.uint8),
+        families=np.array(families),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -55,8 +73,9 @@ def _weights(out: Path) -> dict[str, torch.Tensor]:
     return {**saved["model"], **{f"average.{k}": v for k, v in saved["average"].items()}}
 
 
-def test_a_killed_and_resumed_training_repeats_an_uninterrupted_one(pictures: Pictures, tmp_path: Path,
-                                                                    monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_killed_and_resumed_training_repeats_an_uninterrupted_one(
+    pictures: Pictures, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     whole.mkdir()
     parts.mkdir()
@@ -85,8 +104,9 @@ def test_a_killed_and_resumed_training_repeats_an_uninterrupted_one(pictures: Pi
     assert all((wanted[name] != start[name]).any() for name in start if name.endswith("qkv.weight"))
 
 
-def test_a_finished_training_does_nothing_more(pictures: Pictures, tmp_path: Path,
-                                               monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_finished_training_does_nothing_more(
+    pictures: Pictures, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     short = replace(RECIPE, steps=1)
     train(pictures, short, tmp_path, TINY)
     monkeypatch.setattr(mini, "loss_of", None)
@@ -113,8 +133,10 @@ def test_the_shipped_recipe_loads() -> None:
     assert isinstance(recipe.window, tuple)
 
 
-@pytest.mark.parametrize(("change", "message"), [({"learning_rat": 1}, "unknown keys.*learning_rat"),
-                                                 ({"steps": None}, "missing keys.*steps")])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [({"learning_rat": 1}, "unknown keys.*learning_rat"), ({"steps": None}, "missing keys.*steps")],
+)
 def test_unknown_and_missing_recipe_keys_are_refused(change: dict[str, object], message: str, tmp_path: Path) -> None:
     raw = {k: v for k, v in (yaml.safe_load(SHIPPED.read_text()) | change).items() if v is not None}
     (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(raw))
@@ -166,8 +188,9 @@ def test_pictures_and_labels_of_a_batch_belong_together() -> None:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(mini, "augment_light", lambda images, generator: images)
             patch.setattr(mini, "normalise", lambda images: images.permute(0, 3, 1, 2))
-            x, labels, purity, row, col = draw_batch(pictures, recipe, (2, 3), np.random.default_rng(seed),
-                                                     torch.Generator())
+            x, labels, purity, row, col = draw_batch(
+                pictures, recipe, (2, 3), np.random.default_rng(seed), torch.Generator()
+            )
         assert x.shape == (8, 3, 28, 42)
         assert 0 <= row <= 2
         assert 0 <= col <= 2

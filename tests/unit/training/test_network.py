@@ -45,14 +45,16 @@ def test_patch_tokens_of_the_full_window_are_timms(network: VisionTransformer, i
 
 
 @pytest.mark.parametrize(("row", "col"), [(0, 0), (1, 3), (2, 4)])
-def test_a_window_carries_the_position_embedding_of_its_place(network: VisionTransformer, images: torch.Tensor,
-                                                              row: int, col: int) -> None:
+def test_a_window_carries_the_position_embedding_of_its_place(
+    network: VisionTransformer, images: torch.Tensor, row: int, col: int
+) -> None:
     """The same tokens as a network whose grid is the window and whose embedding was cut out by hand."""
     window = normalise(images)[:, :, row * 14 : (row + 2) * 14, col * 14 : (col + 3) * 14]
     cut = build_mini(MiniConfig(height_px=28, width_px=42, width=32, depth=2, heads=2)).eval()
     state = network.state_dict()
-    state["pos_embed"] = torch.stack([state["pos_embed"][0, r * 7 + c] for r in (row, row + 1)
-                                      for c in (col, col + 1, col + 2)])[None]
+    state["pos_embed"] = torch.stack(
+        [state["pos_embed"][0, r * 7 + c] for r in (row, row + 1) for c in (col, col + 1, col + 2)]
+    )[None]
     cut.load_state_dict(state)
     with torch.no_grad():
         tokens = patch_tokens(network, window, row, col)
@@ -90,8 +92,9 @@ def test_the_whitened_embedding_has_no_mean_and_uncorrelated_channels(network: V
     assert off.abs().max() < 1e-2 * torch.diag(covariance).max()
 
 
-def test_the_exported_bundle_repeats_torch(network: VisionTransformer, images: torch.Tensor, tmp_path: Path,
-                                           capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_exported_bundle_repeats_torch(
+    network: VisionTransformer, images: torch.Tensor, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     with torch.no_grad():
         tokens = torch.nn.functional.normalize(patch_tokens(network, normalise(images)), dim=-1).numpy()
     manifest = export_mini.export(network, tmp_path / "bundle", "tiny", "nothing", SMALL)
@@ -107,8 +110,9 @@ def test_the_exported_bundle_repeats_torch(network: VisionTransformer, images: t
     assert "largest difference" in capsys.readouterr().out
 
 
-def test_an_export_that_differs_is_refused(network: VisionTransformer, tmp_path: Path,
-                                           monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_export_that_differs_is_refused(
+    network: VisionTransformer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(export_mini, "PARITY_TOLERANCE", -1.0)
     with pytest.raises(SystemExit, match="differs from torch"):
         export_mini.export(network, tmp_path / "bundle", "tiny", "nothing", SMALL)

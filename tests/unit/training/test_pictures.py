@@ -62,8 +62,9 @@ def two_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
         b.box((0, 0, side / 2), (side, side, side), b.paint((0.8, 0.2, 0.1)))
         return b.asset(name)
 
-    monkeypatch.setattr(pictures, "shard_assets",
-                        lambda shard: [block(shard, "bus", 3.0), block(shard, "clutter", 1.0)])
+    monkeypatch.setattr(
+        pictures, "shard_assets", lambda shard: [block(shard, "bus", 3.0), block(shard, "clutter", 1.0)]
+    )
 
 
 @pytest.mark.usefixtures("egl", "two_blocks")
@@ -71,8 +72,11 @@ def test_a_shard_is_complete_numbered_and_repeatable(tmp_path: Path) -> None:
     for k, name in ((1, "shard001.npz"), (1, "again.npz"), (0, "shard000.npz")):
         render_shard(k, 2, tmp_path / name)
     assert not list(tmp_path.glob("*.part.npz"))
-    with (np.load(tmp_path / "shard001.npz") as one, np.load(tmp_path / "again.npz") as again,
-          np.load(tmp_path / "shard000.npz") as other):
+    with (
+        np.load(tmp_path / "shard001.npz") as one,
+        np.load(tmp_path / "again.npz") as again,
+        np.load(tmp_path / "shard000.npz") as other,
+    ):
         assert one["rgb"].shape == (2, 224, 392, 3)
         assert one["asset"].shape == one["purity"].shape == (2, 16, 28)
         assert one["families"].tolist() == ["bus", "clutter"]

@@ -74,8 +74,21 @@ def _fuselage(b: Builder, f: Frame, livery: Livery, droop: float) -> None:
 
 def _turbofan(b: Builder, x: float, y: float, z: float, radius: float, length: float, cowl: np.ndarray) -> None:
     """A nacelle with intake ring, fan, spinner and exhaust; (x, y, z) is the middle of the intake."""
-    profile = ((-1.15, 0.001), (-1.0, 0.22), (-1.0, 0.42), (-0.78, 0.56), (-0.78, 0.80), (-0.5, 0.97), (-0.25, 1.0),
-               (-0.07, 0.94), (0.0, 0.85), (-0.04, 0.78), (-0.22, 0.76), (-0.22, 0.25), (-0.08, 0.001))
+    profile = (
+        (-1.15, 0.001),
+        (-1.0, 0.22),
+        (-1.0, 0.42),
+        (-0.78, 0.56),
+        (-0.78, 0.80),
+        (-0.5, 0.97),
+        (-0.25, 1.0),
+        (-0.07, 0.94),
+        (0.0, 0.85),
+        (-0.04, 0.78),
+        (-0.22, 0.76),
+        (-0.22, 0.25),
+        (-0.08, 0.001),
+    )
     lip, metal, dark = np.array((0.74, 0.75, 0.77)), np.array((0.34, 0.32, 0.30)), np.array((0.03, 0.03, 0.035))
     zones = np.array((metal, dark, metal, dark, cowl, cowl, cowl, lip, lip * 0.8, dark + 0.15, dark, dark))
     image = np.repeat(zones[(np.arange(192) / 16).astype(int)][None], 96, axis=0)
@@ -94,8 +107,18 @@ def _propeller(b: Builder, x: float, y: float, z: float, radius: float, back: fl
     image[:4] = ((235, 200, 30), (235, 235, 235), (215, 40, 30))[b.rng.integers(3)]
     paint = b.decal(image)
     wide = 0.26 * radius
-    profile = ((-back, 0.1), (-back * 0.8, 0.7), (-back * 0.5, 1.15), (-1.2, 1.1), (-0.5, 0.95), (-0.16, 0.72),
-               (-0.15, 0.6), (0.1, 0.52), (0.4, 0.3), (0.55, 0.01))
+    profile = (
+        (-back, 0.1),
+        (-back * 0.8, 0.7),
+        (-back * 0.5, 1.15),
+        (-1.2, 1.1),
+        (-0.5, 0.95),
+        (-0.16, 0.72),
+        (-0.15, 0.6),
+        (0.1, 0.52),
+        (0.4, 0.3),
+        (0.55, 0.01),
+    )
     for side in (-1, 1):
         rings = [circle(x + u, wide * r, wide * r * 1.2, z - max(0.0, r - 0.7) * 0.2, 14, side * y) for u, r in profile]
         b.loft(np.stack(rings), cowl)
@@ -130,8 +153,11 @@ def _wings(b: Builder, f: Frame, paint: Swatch, winglet: float, cant: float) -> 
             yy = q * f.half_span
             chord = float(np.interp(yy, (side, knee, f.half_span), (f.root, f.kink, f.tip)))
             le = at(yy, chord, 0.1)
-            b.ellipsoid((le[0] - chord * 0.93, sign * yy, le[2] - 0.06 * chord),
-                        (chord * 0.22, 0.05 * f.radius + 0.05, 0.05 * chord + 0.05), paint)
+            b.ellipsoid(
+                (le[0] - chord * 0.93, sign * yy, le[2] - 0.06 * chord),
+                (chord * 0.22, 0.05 * f.radius + 0.05, 0.05 * chord + 0.05),
+                paint,
+            )
 
 
 def _tail(b: Builder, f: Frame, livery: Livery, paint: Swatch) -> None:
@@ -218,13 +244,29 @@ def _underwing(b: Builder, f: Frame, livery: Livery, wing: Swatch, y: float, rad
     plain = livery.scheme == "solid" or b.rng.random() < 0.3
     _turbofan(b, x, y, z, radius, length, livery.accent if plain else livery.base)
     for side in (-1, 1):
-        b.prism([(x - 0.25 * length, z + 0.9 * radius), (x - 0.80 * length, z + 0.6 * radius),
-                 (f.x(le + 0.45 * f.kink), wing_z - 0.05), (f.x(le + 0.05 * f.kink), wing_z + 0.08),
-                 (x - 0.45 * length, z + 1.12 * radius)], side * y - 0.08 * radius, side * y + 0.08 * radius, wing)
+        b.prism(
+            [
+                (x - 0.25 * length, z + 0.9 * radius),
+                (x - 0.80 * length, z + 0.6 * radius),
+                (f.x(le + 0.45 * f.kink), wing_z - 0.05),
+                (f.x(le + 0.05 * f.kink), wing_z + 0.08),
+                (x - 0.45 * length, z + 1.12 * radius),
+            ],
+            side * y - 0.08 * radius,
+            side * y + 0.08 * radius,
+            wing,
+        )
 
 
-def _jet(rng: np.random.Generator, length: float, radius: float, clearance: float, half_span: float, fin_top: float,
-         **more: float) -> Frame:
+def _jet(
+    rng: np.random.Generator,
+    length: float,
+    radius: float,
+    clearance: float,
+    half_span: float,
+    fin_top: float,
+    **more: float,
+) -> Frame:
     """Proportions of a low-wing jet; ``more`` overrides."""
     root = more.pop("root", 0.172 * length)
     wing_d = more.pop("wing_d", length * rng.uniform(0.315, 0.345))
@@ -274,8 +316,11 @@ def aircraft_small(rng: np.random.Generator) -> Asset:
     _propeller(b, f.x(f.wing_d - 2.1), y, hub_z, 1.95 if high else 1.65, 5.4, cowl)
     if high:
         for side in (-1, 1):
-            b.ellipsoid((f.x(f.main_gear_d), side * radius * 0.85, clearance + 0.42 * radius),
-                        (2.4, 0.55 * radius, 0.42 * radius), belly)
+            b.ellipsoid(
+                (f.x(f.main_gear_d), side * radius * 0.85, clearance + 0.42 * radius),
+                (2.4, 0.55 * radius, 0.42 * radius),
+                belly,
+            )
         b.ellipsoid((f.x(f.wing_d + 0.5 * root), 0, wing_z - 0.1), (1.1 * root, 0.6 * radius, 0.3), belly)
     else:
         _fairing(b, f, belly)

@@ -148,8 +148,10 @@ class Livery:
         col[cabin & (pane < 1.7)] = np.array((0.45, 0.47, 0.5))
         col[cabin & (pane < 1)] = (0.06, 0.07, 0.09)
         text_len = self.title_h * f.radius * 0.62 * len(self.title)
-        for word, start, size, low in ((self.title, self.title_d, text_len, window + 0.18),
-                                       (self.registration, f.length - f.tail * 0.75, f.radius * 1.1, window - 0.26)):
+        for word, start, size, low in (
+            (self.title, self.title_d, text_len, window + 0.18),
+            (self.registration, f.length - f.tail * 0.75, f.radius * 1.1, window - 0.26),
+        ):
             tall = self.title_h if word is self.title else 0.21
             u = np.where(y > 0, (d - start) / size, (start + size - d) / size)
             ink = self.ink if word is self.title else np.where(col.mean(axis=-1, keepdims=True) > 0.5, 0.12, 0.85)

@@ -33,12 +33,33 @@ def bus(rng: np.random.Generator) -> Asset:
     half, radius, floor = width / 2, 0.46, 0.26
     rake = rng.uniform(0.18, 0.5)
     belt, head = rng.uniform(1.0, 1.2), top - 0.34
-    b.prism([(-length + 0.05, floor), (-0.1, floor), (0.0, 0.5), (0.0, belt - 0.1), (-rake, head + 0.1),
-             (-rake - 0.22, top), (-length + 0.3, top), (-length + 0.06, head), (-length, belt)], -half, half, c.base)
+    b.prism(
+        [
+            (-length + 0.05, floor),
+            (-0.1, floor),
+            (0.0, 0.5),
+            (0.0, belt - 0.1),
+            (-rake, head + 0.1),
+            (-rake - 0.22, top),
+            (-length + 0.3, top),
+            (-length + 0.06, head),
+            (-length, belt),
+        ],
+        -half,
+        half,
+        c.base,
+    )
     foot, crest = (0.0, belt - 0.1), (-rake, head + 0.1)
     slope(b, lerp(foot, crest, 0.02), lerp(foot, crest, 0.82), half - 0.08, b.glass)
-    board = b.decal(sign(str(rng.choice(["GATE B12", "ARRIVALS", "TERMINAL 2", "GATE A7", "CREW", "TRANSFER"])),
-                         (1.0, 0.75, 0.1), BLACK, 128, 32))
+    board = b.decal(
+        sign(
+            str(rng.choice(["GATE B12", "ARRIVALS", "TERMINAL 2", "GATE A7", "CREW", "TRANSFER"])),
+            (1.0, 0.75, 0.1),
+            BLACK,
+            128,
+            32,
+        )
+    )
     b.box((-rake + 0.03, 0, head - 0.02), (0.06, width * 0.62, 0.2), board)
     band = b.decal(window_band(5, 160, 64, (0.04, 0.045, 0.05)))
     x0, x1 = -0.55 - rake * 0.5, -length + 0.35
@@ -47,9 +68,12 @@ def bus(rng: np.random.Generator) -> Asset:
         for k in range(2):
             span = (x0 - x1) / 2
             b.box((x0 - span * (k + 0.5), s * half, belt + tall / 2), (span + 0.01, 0.024, tall), band)
-        plates(b, [(-0.06, belt + 0.02), (-rake * 0.75, head - 0.02), (x0 - 0.05, head - 0.02),
-                   (x0 - 0.05, belt + 0.02)],
-               half, b.glass)
+        plates(
+            b,
+            [(-0.06, belt + 0.02), (-rake * 0.75, head - 0.02), (x0 - 0.05, head - 0.02), (x0 - 0.05, belt + 0.02)],
+            half,
+            b.glass,
+        )
     doors = b.decal(window_band(2, 32, 64, (0.10, 0.105, 0.11), sill=0.06))
     front, rear = -rng.uniform(2.0, 2.7), -length + rng.uniform(2.4, 3.2)
     count = int(rng.integers(2, 4))
@@ -70,14 +94,19 @@ def bus(rng: np.random.Generator) -> Asset:
         b.box((-length / 2, y, floor + 0.10), (length * 0.97, 0.02, stripe), c.accent)
         if rng.random() < 0.9:
             free = (spots[0] + spots[1]) / 2
-            b.box((free, s * (half + 0.012), (floor + belt) / 2 + 0.1), (abs(spots[0] - spots[1]) - 1.8, 0.02, 0.5),
-                  name)
+            b.box(
+                (free, s * (half + 0.012), (floor + belt) / 2 + 0.1), (abs(spots[0] - spots[1]) - 1.8, 0.02, 0.5), name
+            )
     b.box((-length - 0.005, 0, (belt + head) / 2 + 0.05), (0.03, width * 0.78, tall * 0.75), b.glass, pitch=0.03)
     b.box((-length, 0, 0.68), (0.04, width * 0.7, 0.4), b.decal(vents(rng, livery.base, 3, 64, 32)))
     for x, size in ((-length * 0.3, 1.9), (-length * 0.72, 2.3)):
         if rng.random() < 0.8:
-            b.box((x, 0, top + 0.10), (size, width * 0.62, 0.22), c.base if rng.random() < 0.5 else b.steel,
-                  taper=(0.9, 0.85))
+            b.box(
+                (x, 0, top + 0.10),
+                (size, width * 0.62, 0.22),
+                c.base if rng.random() < 0.5 else b.steel,
+                taper=(0.9, 0.85),
+            )
     b.box((0.04, 0, 0.42), (0.10, width * 0.96, 0.24), c.dark)
     b.box((-length + 0.01, 0, 0.42), (0.12, width * 0.96, 0.24), c.dark)
     mirrors(b, 0.12, half - 0.1, head - 0.25, c.dark, 1.2)
@@ -109,19 +138,31 @@ def service_van(rng: np.random.Generator) -> Asset:
     half, floor = width / 2, 0.24 if kind != "pickup" else 0.34
     crew = kind != "pickup" or rng.random() < 0.6
     tail = -length if kind != "pickup" else -hood - rake - (2.0 if crew else 1.3)
-    lower = [(-length, floor), (-0.08, floor), (0, floor + 0.2), (-0.02, belt - 0.32), (-0.12, belt - 0.2),
-             (-hood, belt - 0.02)]
+    lower = [
+        (-length, floor),
+        (-0.08, floor),
+        (0, floor + 0.2),
+        (-0.02, belt - 0.32),
+        (-0.12, belt - 0.2),
+        (-hood, belt - 0.02),
+    ]
     if kind == "pickup":
-        lower += [(tail, belt), (tail, 0.75), (-length + 0.08, 0.75), (-length + 0.08, belt - 0.12),
-                  (-length, belt - 0.12)]
+        lower += [
+            (tail, belt),
+            (tail, 0.75),
+            (-length + 0.08, 0.75),
+            (-length + 0.08, belt - 0.12),
+            (-length, belt - 0.12),
+        ]
     else:
         lower += [(-length, belt)]
     b.prism(lower, -half, half, c.base)
     top_half = half - (0.10 if kind != "van" else 0.05)
     foot, crest = (-hood - 0.02, belt - 0.03), (-hood - rake, top - 0.06)
     rear = ((tail, belt - 0.03), (tail + back, top - 0.06))
-    b.prism([rear[0], foot, crest, (crest[0] - 0.14, top), (rear[1][0] + 0.14, top), rear[1]], -top_half, top_half,
-            c.base)
+    b.prism(
+        [rear[0], foot, crest, (crest[0] - 0.14, top), (rear[1][0] + 0.14, top), rear[1]], -top_half, top_half, c.base
+    )
     slope(b, lerp(foot, crest, 0.04), lerp(foot, crest, 0.94), top_half - 0.06, b.glass)
     slope(b, lerp(*rear[::-1], 0.1), lerp(*rear[::-1], 0.6 if kind != "van" else 0.5), top_half - 0.1, b.glass)
     low, high = belt + 0.03, min(top - 0.12, belt + 0.75)
@@ -135,12 +176,21 @@ def service_van(rng: np.random.Generator) -> Asset:
         b.box(((tail - length) / 2, 0, 0.77), (abs(tail + length) - 0.1, width - 0.2, 0.03), c.dark)
     doors = [-hood - 0.18, -hood - rake - 0.75] + ([-hood - rake - 1.7] if crew else [])
     for x in doors:
-        plates(b, [(x - 0.01, floor + 0.12), (x + 0.01, floor + 0.12), (x + 0.01, low), (x - 0.01, low)], half, c.dark,
-               0.004)
+        plates(
+            b,
+            [(x - 0.01, floor + 0.12), (x + 0.01, floor + 0.12), (x + 0.01, low), (x - 0.01, low)],
+            half,
+            c.dark,
+            0.004,
+        )
     for x in doors[1:]:
-        plates(b, [(x + 0.06, belt - 0.08), (x + 0.22, belt - 0.08), (x + 0.22, belt - 0.04), (x + 0.06, belt - 0.04)],
-               half,
-               c.dark, 0.03)
+        plates(
+            b,
+            [(x + 0.06, belt - 0.08), (x + 0.22, belt - 0.08), (x + 0.22, belt - 0.04), (x + 0.06, belt - 0.04)],
+            half,
+            c.dark,
+            0.03,
+        )
     _markings(b, c, livery, kind, length, half, floor, belt)
     follow = (kind != "van" and rng.random() < 0.6) or rng.random() < 0.2
     x_roof = crest[0] - 0.55
@@ -148,8 +198,9 @@ def service_van(rng: np.random.Generator) -> Asset:
         board = b.decal(sign("FOLLOW ME", BLACK, YELLOW, 128, 32))
         b.box((x_roof - 0.35, 0, top + 0.30), (0.10, width * 0.72, 0.36), c.dark, front=board, back=board)
         for s in (-1, 1):
-            b.cylinder((x_roof - 0.35, s * 0.4, top - 0.02), (x_roof - 0.35, s * 0.4, top + 0.15), 0.025, c.dark,
-                       sides=4)
+            b.cylinder(
+                (x_roof - 0.35, s * 0.4, top - 0.02), (x_roof - 0.35, s * 0.4, top + 0.15), 0.025, c.dark, sides=4
+            )
     if rng.random() < 0.7:
         lightbar(b, x_roof + 0.25, top, width * 0.62)
     else:
@@ -168,9 +219,19 @@ def service_van(rng: np.random.Generator) -> Asset:
     return b.asset("service_van", 0.65)
 
 
-def _side_glass(b: Builder, c: Coat, kind: str, crew: bool, front: tuple[tuple[float, float], tuple[float, float]],
-                rear: tuple[tuple[float, float], tuple[float, float]], low: float, high: float, half: float) -> None:
+def _side_glass(
+    b: Builder,
+    c: Coat,
+    kind: str,
+    crew: bool,
+    front: tuple[tuple[float, float], tuple[float, float]],
+    rear: tuple[tuple[float, float], tuple[float, float]],
+    low: float,
+    high: float,
+    half: float,
+) -> None:
     """The side windows between the windscreen and the rear pillar, divided by body-coloured posts."""
+
     def along(edge: tuple[tuple[float, float], tuple[float, float]], z: float) -> float:
         return edge[0][0] + (z - edge[0][1]) / (edge[1][1] - edge[0][1]) * (edge[1][0] - edge[0][0])
 
@@ -186,8 +247,9 @@ def _side_glass(b: Builder, c: Coat, kind: str, crew: bool, front: tuple[tuple[f
             plates(b, [(x - 0.04, low), (x + 0.04, low), (x + 0.04, high), (x - 0.04, high)], half, c.base, 0.02)
 
 
-def _markings(b: Builder, c: Coat, livery: Livery, kind: str, length: float, half: float, floor: float,
-              belt: float) -> None:
+def _markings(
+    b: Builder, c: Coat, livery: Livery, kind: str, length: float, half: float, floor: float, belt: float
+) -> None:
     """Chequers, a stripe or an operator's sign on the flanks, and the unit number fore and aft."""
     rng = b.rng
     z0 = floor + 0.36
@@ -202,8 +264,13 @@ def _markings(b: Builder, c: Coat, livery: Livery, kind: str, length: float, hal
         hood = ((-0.12, belt - 0.2), (-0.72, belt - 0.095))
         slope(b, lerp(*hood, 0.15), lerp(*hood, 0.85), half * 0.8, band, 0.02)
     else:
-        plates(b, [(-length + 0.03, z0), (-0.06, z0), (-0.06, z0 + 0.10), (-length + 0.03, z0 + 0.22)], half, c.accent,
-               0.003)
+        plates(
+            b,
+            [(-length + 0.03, z0), (-0.06, z0), (-0.06, z0 + 0.10), (-length + 0.03, z0 + 0.22)],
+            half,
+            c.accent,
+            0.003,
+        )
     name = b.decal(sign(livery.operator, WHITE if sum(livery.accent) < 1.6 else BLACK, livery.accent, 128, 32))
     for s in (-1, 1):
         wide = 1.15 if kind != "van" else 1.5

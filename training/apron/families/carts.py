@@ -23,8 +23,15 @@ from training.apron.families.livery import (
 from training.apron.solids import Asset, Builder, Rgb, Swatch
 
 LUGGAGE: tuple[Rgb, ...] = (
-    (0.09, 0.09, 0.11), (0.12, 0.20, 0.38), (0.50, 0.10, 0.12), (0.18, 0.36, 0.33), (0.55, 0.55, 0.56),
-    (0.36, 0.24, 0.15), (0.70, 0.30, 0.42), (0.75, 0.62, 0.18), (0.30, 0.12, 0.34),
+    (0.09, 0.09, 0.11),
+    (0.12, 0.20, 0.38),
+    (0.50, 0.10, 0.12),
+    (0.18, 0.36, 0.33),
+    (0.55, 0.55, 0.56),
+    (0.36, 0.24, 0.15),
+    (0.70, 0.30, 0.42),
+    (0.75, 0.62, 0.18),
+    (0.30, 0.12, 0.34),
 )
 
 
@@ -46,13 +53,23 @@ def dolly_train(rng: np.random.Generator) -> Asset:
     c = coat(b, livery)
     kind = str(rng.choice(["canopy", "open", "container", "pallet"], p=[0.33, 0.27, 0.28, 0.12]))
     count = int(rng.integers(2, 5)) if kind != "pallet" else int(rng.integers(2, 4))
-    length, width = {"canopy": (rng.uniform(2.5, 3.1), rng.uniform(1.4, 1.65)),
-                     "open": (rng.uniform(2.4, 3.0), rng.uniform(1.35, 1.6)),
-                     "container": (rng.uniform(1.75, 2.0), rng.uniform(2.2, 2.4)), "pallet": (3.4, 2.5)}[kind]
-    train = _Train(float(length), float(width), float(rng.uniform(0.46, 0.54)), float(rng.uniform(0.19, 0.24)),
-                   float(rng.uniform(1.75, 2.05)), float(rng.choice([0.0, 0.5, 0.8, 1.0], p=[0.15, 0.2, 0.3, 0.35])))
-    bags = [b.paint(LUGGAGE[i]) for i in rng.choice(len(LUGGAGE), 6, replace=False)] if kind in ("canopy",
-                                                                                                 "open") else []
+    length, width = {
+        "canopy": (rng.uniform(2.5, 3.1), rng.uniform(1.4, 1.65)),
+        "open": (rng.uniform(2.4, 3.0), rng.uniform(1.35, 1.6)),
+        "container": (rng.uniform(1.75, 2.0), rng.uniform(2.2, 2.4)),
+        "pallet": (3.4, 2.5),
+    }[kind]
+    train = _Train(
+        float(length),
+        float(width),
+        float(rng.uniform(0.46, 0.54)),
+        float(rng.uniform(0.19, 0.24)),
+        float(rng.uniform(1.75, 2.05)),
+        float(rng.choice([0.0, 0.5, 0.8, 1.0], p=[0.15, 0.2, 0.3, 0.35])),
+    )
+    bags = (
+        [b.paint(LUGGAGE[i]) for i in rng.choice(len(LUGGAGE), 6, replace=False)] if kind in ("canopy", "open") else []
+    )
     rollers = b.decal(np.rot90(roller_shutter(rng, (0.50, 0.51, 0.52)))) if kind in ("container", "pallet") else b.steel
     cloth_rgb = (livery.accent, (0.10, 0.22, 0.45), (0.45, 0.46, 0.48), (0.80, 0.80, 0.78))[int(rng.integers(4))]
     cloth = b.decal(curtain(rng, cloth_rgb, 96, 64))
@@ -111,16 +128,20 @@ def _pile(b: Builder, t: _Train, bags: list[Swatch], z: float, top: float) -> No
             for side in (-1, 1):
                 if rng.random() < t.fill * (1.0 - 0.22 * level):
                     deep = float(rng.uniform(0.75, 1.0)) * (t.width / 2 - 0.16)
-                    b.box((x + long / 2, side * deep / 2 + float(rng.normal(0, 0.02)), z + height / 2),
-                          (long * 0.94, deep * 0.96, height * float(rng.uniform(0.8, 1.0))),
-                          bags[int(rng.integers(len(bags)))], yaw=float(rng.normal(0, 0.03 + 0.05 * level)),
-                          taper=(float(rng.uniform(0.88, 1.0)), float(rng.uniform(0.88, 1.0))))
+                    b.box(
+                        (x + long / 2, side * deep / 2 + float(rng.normal(0, 0.02)), z + height / 2),
+                        (long * 0.94, deep * 0.96, height * float(rng.uniform(0.8, 1.0))),
+                        bags[int(rng.integers(len(bags)))],
+                        yaw=float(rng.normal(0, 0.03 + 0.05 * level)),
+                        taper=(float(rng.uniform(0.88, 1.0)), float(rng.uniform(0.88, 1.0))),
+                    )
             x += long
         z, level = z + height, level + 1
 
 
-def _canopy_cart(b: Builder, c: Coat, t: _Train, bags: list[Swatch], cloth: Swatch, open_side: int,
-                 plate: Swatch) -> None:
+def _canopy_cart(
+    b: Builder, c: Coat, t: _Train, bags: list[Swatch], cloth: Swatch, open_side: int, plate: Swatch
+) -> None:
     half_l, half_w, z, top = t.length / 2, t.width / 2, t.deck_z, t.height
     b.box((0, 0, z), (t.length, t.width, 0.06), b.steel)
     for s in (-1, 1):
@@ -145,8 +166,16 @@ def _open_cart(b: Builder, c: Coat, t: _Train, bags: list[Swatch], plate: Swatch
     b.box((0, 0, z), (t.length, t.width, 0.06), b.steel)
     for s in (-1, 1):
         top = z + 0.85
-        b.tube([(s * half_l, -half_w + 0.05, z), (s * half_l, -half_w + 0.05, top), (s * half_l, half_w - 0.05, top),
-                (s * half_l, half_w - 0.05, z)], 0.03, c.base)
+        b.tube(
+            [
+                (s * half_l, -half_w + 0.05, z),
+                (s * half_l, -half_w + 0.05, top),
+                (s * half_l, half_w - 0.05, top),
+                (s * half_l, half_w - 0.05, z),
+            ],
+            0.03,
+            c.base,
+        )
         for k in (0.33, 0.66):
             b.box((s * half_l, 0, z + 0.85 * k), (0.03, t.width - 0.1, 0.09), c.base)
         b.box((s * (half_l + 0.02), 0, z + 0.56), (0.012, 0.42, 0.2), plate)
@@ -164,8 +193,9 @@ def container_paint(b: Builder, livery: Livery) -> tuple[Swatch, Swatch, Swatch]
     return flank, door, b.paint(metal)
 
 
-def _container_dolly(b: Builder, c: Coat, t: _Train, rollers: Swatch, load: tuple[Swatch, Swatch, Swatch],
-                     plate: Swatch) -> None:
+def _container_dolly(
+    b: Builder, c: Coat, t: _Train, rollers: Swatch, load: tuple[Swatch, Swatch, Swatch], plate: Swatch
+) -> None:
     rng = b.rng
     half_l, half_w, z = t.length / 2, t.width / 2, t.deck_z
     b.box((0, 0, z), (t.length, t.width, 0.09), c.base, top=rollers)

@@ -37,8 +37,9 @@ def cab_over(rng: np.random.Generator, roof_z: float = 2.75) -> CabShape:
 def low_cab(rng: np.random.Generator, roof_z: float = 1.95) -> CabShape:
     """A crouching cab that passes under a platform."""
     belt = 0.38 + 0.36 * roof_z
-    return CabShape(float(rng.uniform(1.6, 1.85)), 0.38, belt - 0.06, 0.08, belt, float(rng.uniform(0.22, 0.42)),
-                    roof_z)
+    return CabShape(
+        float(rng.uniform(1.6, 1.85)), 0.38, belt - 0.06, 0.08, belt, float(rng.uniform(0.22, 0.42)), roof_z
+    )
 
 
 def bonnet_cab(rng: np.random.Generator, roof_z: float = 2.25) -> CabShape:
@@ -117,8 +118,11 @@ def arch(b: Builder, x: float, half_width: float, radius: float, centre_z: float
 def mudguard(b: Builder, x: float, track: float, radius: float, width: float, paint: Swatch) -> None:
     """Curved guards above both wheels of an axle."""
     angle = np.linspace(0.15 * np.pi, 0.85 * np.pi, 6)
-    ring = [(x + r * math.cos(a), radius + r * math.sin(a))
-            for r, sweep in ((radius * 1.28, angle), (radius * 1.2, angle[::-1])) for a in sweep]
+    ring = [
+        (x + r * math.cos(a), radius + r * math.sin(a))
+        for r, sweep in ((radius * 1.28, angle), (radius * 1.2, angle[::-1]))
+        for a in sweep
+    ]
     for side in (-1, 1):
         b.prism(ring, side * track / 2 - width / 2, side * track / 2 + width / 2, paint)
 
@@ -174,18 +178,47 @@ def stabilisers(b: Builder, xs: Sequence[float], half_width: float, z: float, pa
             b.cylinder((x, y, 0.0), (x, y, 0.05), 0.15, paint, sides=8)
 
 
-def cab(b: Builder, c: Coat, shape: CabShape, width: float, *, front_x: float = 0.0, y: float = 0.0,
-        visor: bool = False, band: bool = True, glazed_back: bool = True, lamps: bool = True) -> None:
+def cab(
+    b: Builder,
+    c: Coat,
+    shape: CabShape,
+    width: float,
+    *,
+    front_x: float = 0.0,
+    y: float = 0.0,
+    visor: bool = False,
+    band: bool = True,
+    glazed_back: bool = True,
+    lamps: bool = True,
+) -> None:
     """A closed driver's cab behind ``front_x``: shell, glass, door seams, grille, bumper, mirrors, lamps."""
     s, half = shape, width / 2
     xw, xr = -s.hood, -s.hood - s.rake  # foot and head of the windscreen
     roof = s.roof_z
     with b.at(x=front_x, y=y):
-        b.prism([(-s.length, s.floor_z), (-0.02, s.floor_z), (0.0, s.floor_z + 0.25), (-0.03, s.nose_z),
-                 (xw, s.belt_z), (xr, roof - 0.07), (xr - 0.16, roof), (-s.length + 0.05, roof - 0.02),
-                 (-s.length, roof - 0.12)], -half, half, c.base)
-        slope(b, lerp((xw, s.belt_z), (xr, roof - 0.07), 0.04), lerp((xw, s.belt_z), (xr, roof - 0.07), 0.93),
-              half - 0.07, b.glass)
+        b.prism(
+            [
+                (-s.length, s.floor_z),
+                (-0.02, s.floor_z),
+                (0.0, s.floor_z + 0.25),
+                (-0.03, s.nose_z),
+                (xw, s.belt_z),
+                (xr, roof - 0.07),
+                (xr - 0.16, roof),
+                (-s.length + 0.05, roof - 0.02),
+                (-s.length, roof - 0.12),
+            ],
+            -half,
+            half,
+            c.base,
+        )
+        slope(
+            b,
+            lerp((xw, s.belt_z), (xr, roof - 0.07), 0.04),
+            lerp((xw, s.belt_z), (xr, roof - 0.07), 0.93),
+            half - 0.07,
+            b.glass,
+        )
         pillar = -s.length + 0.16
         low, high = s.belt_z + 0.03, roof - 0.17
         a0 = lerp((xw, s.belt_z), (xr, roof - 0.07), 0.06)[0] - 0.13
@@ -193,14 +226,28 @@ def cab(b: Builder, c: Coat, shape: CabShape, width: float, *, front_x: float = 
         plates(b, [(pillar, low), (a0, low), (a1, high), (pillar + 0.05, high)], half, b.glass)
         door = min(a0, xw - 0.1)
         for x in (door + 0.02, pillar - 0.05):
-            plates(b, [(x - 0.011, s.floor_z + 0.12), (x + 0.011, s.floor_z + 0.12), (x + 0.011, low),
-                       (x - 0.011, low)],
-                   half, c.dark, 0.004)
+            plates(
+                b,
+                [(x - 0.011, s.floor_z + 0.12), (x + 0.011, s.floor_z + 0.12), (x + 0.011, low), (x - 0.011, low)],
+                half,
+                c.dark,
+                0.004,
+            )
         if s.length > s.hood + 1.35:  # a quarter pillar divides the side glass
             x = lerp((a0, 0), (pillar, 0), 0.42)[0]
             plates(b, [(x - 0.03, low), (x + 0.03, low), (x + 0.03, high), (x - 0.03, high)], half, c.base, 0.02)
-        plates(b, [(pillar + 0.04, low - 0.16), (pillar + 0.2, low - 0.16), (pillar + 0.2, low - 0.11),
-                   (pillar + 0.04, low - 0.11)], half, c.dark, 0.03)
+        plates(
+            b,
+            [
+                (pillar + 0.04, low - 0.16),
+                (pillar + 0.2, low - 0.16),
+                (pillar + 0.2, low - 0.11),
+                (pillar + 0.04, low - 0.11),
+            ],
+            half,
+            c.dark,
+            0.03,
+        )
         if band:
             z = s.floor_z + 0.42 * (s.belt_z - s.floor_z)
             plates(b, [(-s.length, z), (-0.04, z), (-0.04, z + 0.14), (-s.length, z + 0.20)], half, c.accent, 0.006)
@@ -219,8 +266,18 @@ def cab(b: Builder, c: Coat, shape: CabShape, width: float, *, front_x: float = 
                 b.lamp((0.005, side * (half - 0.04), s.floor_z + 0.40), (0.05, 0.07, 0.14), (1.0, 0.62, 0.05))
 
 
-def truck_frame(b: Builder, c: Coat, *, rear_x: float, width: float, top_z: float, radius: float,
-                front_axle: float, rear_axles: Sequence[float], hub: Swatch | None = None) -> None:
+def truck_frame(
+    b: Builder,
+    c: Coat,
+    *,
+    rear_x: float,
+    width: float,
+    top_z: float,
+    radius: float,
+    front_axle: float,
+    rear_axles: Sequence[float],
+    hub: Swatch | None = None,
+) -> None:
     """Ladder frame from the bumper to ``rear_x`` with axles, mudguards, side boxes, rear bar and tail lamps."""
     deep = 0.26
     for side in (-1, 1):
@@ -246,9 +303,22 @@ def truck_frame(b: Builder, c: Coat, *, rear_x: float, width: float, top_z: floa
         b.lamp((rear_x - 0.01, side * (width / 2 - 0.30), top_z - 0.17), (0.05, 0.32, 0.12), (0.85, 0.06, 0.04))
 
 
-def glasshouse(b: Builder, c: Coat, x0: float, x1: float, width: float, z0: float, z1: float, *, y: float = 0.0,
-               sill: float = 0.1, rake: float = 0.18, back_rake: float = 0.1, roof: Swatch | None = None,
-               shell: Swatch | None = None) -> None:
+def glasshouse(
+    b: Builder,
+    c: Coat,
+    x0: float,
+    x1: float,
+    width: float,
+    z0: float,
+    z1: float,
+    *,
+    y: float = 0.0,
+    sill: float = 0.1,
+    rake: float = 0.18,
+    back_rake: float = 0.1,
+    roof: Swatch | None = None,
+    shell: Swatch | None = None,
+) -> None:
     """A small cab glazed all round between ``x0`` (front) and ``x1``, with ``sill`` metres of sheet below the glass."""
     half, zs, eave = width / 2, z0 + sill, z1 - 0.07
     front, rear = ((x0, zs), (x0 - rake, eave)), ((x1, zs), (x1 + back_rake, eave))
@@ -258,9 +328,21 @@ def glasshouse(b: Builder, c: Coat, x0: float, x1: float, width: float, z0: floa
         slope(b, lerp(*rear, 0.92), lerp(*rear, 0.08), half - 0.08, b.glass)
         middle = (x0 - rake * 0.5 + x1 + back_rake * 0.5) / 2 - 0.05 * (x0 - x1)
         f0, f1, r0, r1 = lerp(*front, 0.06), lerp(*front, 0.92), lerp(*rear, 0.06), lerp(*rear, 0.92)
-        plates(b, [(middle + 0.04, f0[1]), (f0[0] - 0.08, f0[1]), (f1[0] - 0.07, f1[1]), (middle + 0.04, f1[1])],
-               half, b.glass)
-        plates(b, [(r0[0] + 0.08, r0[1]), (middle - 0.03, r0[1]), (middle - 0.03, r1[1]), (r1[0] + 0.07, r1[1])],
-               half, b.glass)
-        b.box(((x0 - rake + x1 + back_rake) / 2, 0, z1 - 0.035),
-              (x0 - rake - x1 - back_rake + 0.16, width + 0.08, 0.075), roof or c.base, taper=(0.96, 0.94))
+        plates(
+            b,
+            [(middle + 0.04, f0[1]), (f0[0] - 0.08, f0[1]), (f1[0] - 0.07, f1[1]), (middle + 0.04, f1[1])],
+            half,
+            b.glass,
+        )
+        plates(
+            b,
+            [(r0[0] + 0.08, r0[1]), (middle - 0.03, r0[1]), (middle - 0.03, r1[1]), (r1[0] + 0.07, r1[1])],
+            half,
+            b.glass,
+        )
+        b.box(
+            ((x0 - rake + x1 + back_rake) / 2, 0, z1 - 0.035),
+            (x0 - rake - x1 - back_rake + 0.16, width + 0.08, 0.075),
+            roof or c.base,
+            taper=(0.96, 0.94),
+        )

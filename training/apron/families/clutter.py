@@ -143,8 +143,9 @@ def _skeleton(b: Builder, skins: Skins) -> None:
     for i in range(int(rng.integers(4, 14))):
         start = tips[int(rng.integers(len(tips)))] if i else tips[0]
         step = rng.normal(0, 0.35, 3) + np.array([0, 0, rng.uniform(-0.1, 0.4)])
-        b.cylinder(start.tolist(), (start + step).tolist(), r, pick(b, skins), r1=r * float(rng.uniform(0.5, 1)),
-                   sides=6)
+        b.cylinder(
+            start.tolist(), (start + step).tolist(), r, pick(b, skins), r1=r * float(rng.uniform(0.5, 1)), sides=6
+        )
         tips.append(start + step)
     for _ in range(solids):
         tip = tips[int(rng.integers(1, len(tips)))]
@@ -209,8 +210,13 @@ def _array(b: Builder, skins: Skins) -> None:
     if layout == 0 and rng.random() < 0.7:
         b.box(((n - 1) * size[0] * gap / 2, 0, -size[2] / 2), (n * size[0] * gap, size[1], size[2] * 0.15), skins[-1])
     elif layout >= 2:
-        b.cylinder((0, 0, -size[2] / 2), (0, 0, max(size[2], n * size[2] * gap * 0.7 * (layout == 3))), size[0] * 0.2,
-                   skins[-1], sides=10)
+        b.cylinder(
+            (0, 0, -size[2] / 2),
+            (0, 0, max(size[2], n * size[2] * gap * 0.7 * (layout == 3))),
+            size[0] * 0.2,
+            skins[-1],
+            sides=10,
+        )
 
 
 def _boards(b: Builder, skins: Skins) -> None:
@@ -223,8 +229,13 @@ def _boards(b: Builder, skins: Skins) -> None:
             solid(b, skins, (0, 0, 0), size, int(rng.choice([0, 2, 3, 9, 11])))
             for side in (-1, 1):
                 if rng.random() < 0.5:
-                    b.cylinder((side * size[0] * 0.4, 0, size[2] * 0.4), (side * size[0] * 0.42, 0.5 * size[2],
-                               -size[2] / 2), 0.02, skins[-1], sides=5)
+                    b.cylinder(
+                        (side * size[0] * 0.4, 0, size[2] * 0.4),
+                        (side * size[0] * 0.42, 0.5 * size[2], -size[2] / 2),
+                        0.02,
+                        skins[-1],
+                        sides=5,
+                    )
 
 
 def _creature(b: Builder, skins: Skins) -> None:
@@ -270,10 +281,25 @@ def _trim(b: Builder, skins: Skins) -> None:
             glow = surfaces.any_colour(rng)
             b.lamp((rng.normal(0, 0.3), rng.normal(0, 0.3), h), (0.06, 0.08, 0.06), glow)
     else:
-        b.box((rng.normal(0, 0.2), rng.normal(0, 0.2), h), (0.4, 0.03, 0.25), skins[0], sides=b.decal(
-            surfaces.lettering(rng, surfaces.any_colour(rng), surfaces.any_colour(rng), 64, 32)))
+        b.box(
+            (rng.normal(0, 0.2), rng.normal(0, 0.2), h),
+            (0.4, 0.03, 0.25),
+            skins[0],
+            sides=b.decal(surfaces.lettering(rng, surfaces.any_colour(rng), surfaces.any_colour(rng), 64, 32)),
+        )
 
 
 _PLANS: list[Callable[[Builder, Skins], None]] = [
-    _cluster, _tower, _chassis, _heap, _skeleton, _legs, _frame, _array, _boards, _creature, _drape]
+    _cluster,
+    _tower,
+    _chassis,
+    _heap,
+    _skeleton,
+    _legs,
+    _frame,
+    _array,
+    _boards,
+    _creature,
+    _drape,
+]
 _WEIGHTS = np.array([20, 10, 14, 10, 9, 7, 9, 10, 6, 8, 5]) / 108

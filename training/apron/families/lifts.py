@@ -57,8 +57,16 @@ def passenger_stairs(rng: np.random.Generator) -> Asset:
         front = 0.15
         with b.at(x=front):
             cab(b, c, shape, wide, glazed_back=False)
-            truck_frame(b, c, rear_x=rear - front, width=wide, top_z=0.66, radius=0.37, front_axle=-0.75,
-                        rear_axles=[rear + 1.2 - front])
+            truck_frame(
+                b,
+                c,
+                rear_x=rear - front,
+                width=wide,
+                top_z=0.66,
+                radius=0.37,
+                front_axle=-0.75,
+                rear_axles=[rear + 1.2 - front],
+            )
             stabilisers(b, (-shape.length - 0.3, rear + 0.35 - front), wide / 2 + 0.05, 0.5, c.trim)
         x_post, deck = -shape.length - 0.05, 0.68
         b.box(((rear - shape.length) / 2 + 0.1, 0, 0.62), (-rear - shape.length + 0.4, wide * 0.96, 0.10), c.base)
@@ -89,13 +97,18 @@ def passenger_stairs(rng: np.random.Generator) -> Asset:
         z_mid = foot_z + (mid - foot - 0.35) * math.tan(angle) - 0.25
         beam(b, (mid, y, deck), (mid, y, z_mid), 0.10, 0.12, c.trim)
         ram(b, (mid - 0.5, y * 0.6, deck), (x_post - 0.4, y * 0.6, top - 0.45), 0.06, c.accent)
-    unit_plate(b, livery, [((foot * 0.5 + 0.2, s * (width / 2 + 0.075), height * 0.5 + 0.1), s * math.pi / 2, 0.5)
-                           for s in (-1, 1)], 0.26)
+    unit_plate(
+        b,
+        livery,
+        [((foot * 0.5 + 0.2, s * (width / 2 + 0.075), height * 0.5 + 0.1), s * math.pi / 2, 0.5) for s in (-1, 1)],
+        0.26,
+    )
     return b.asset("passenger_stairs", 0.25)
 
 
-def _flight(b: Builder, c: Coat, livery: Livery, low: tuple[float, float], high: tuple[float, float],
-            width: float) -> None:
+def _flight(
+    b: Builder, c: Coat, livery: Livery, low: tuple[float, float], high: tuple[float, float], width: float
+) -> None:
     """Treads, soffit, stringers and balustrades of one flight going up towards +x."""
     run, rise = high[0] - low[0], high[1] - low[1]
     n = round(rise / 0.21)
@@ -103,18 +116,39 @@ def _flight(b: Builder, c: Coat, livery: Livery, low: tuple[float, float], high:
     for k in range(n):
         x, z = low[0] + (k + 0.5) * run / n, low[1] + k * rise / n
         b.box((x, 0, z), (run / n + 0.03, width - 0.1, 0.045), b.steel, back=edge)
-    b.prism([(low[0], low[1] - 0.22), (high[0], high[1] - 0.26), (high[0], high[1] - 0.20), (low[0], low[1] - 0.15)],
-            -width / 2 + 0.08, width / 2 - 0.08, c.dark)
+    b.prism(
+        [(low[0], low[1] - 0.22), (high[0], high[1] - 0.26), (high[0], high[1] - 0.20), (low[0], low[1] - 0.15)],
+        -width / 2 + 0.08,
+        width / 2 - 0.08,
+        c.dark,
+    )
     solid = b.rng.random() < 0.6
     tall = 1.05
     for s in (-1, 1):
         y = s * width / 2
         ends = (y, y + s * 0.06)
-        b.prism([(low[0] - 0.1, low[1] - 0.24), (high[0], high[1] - 0.30), (high[0], high[1] + 0.10),
-                 (low[0] - 0.1, low[1] + 0.14)], *ends, c.accent)
+        b.prism(
+            [
+                (low[0] - 0.1, low[1] - 0.24),
+                (high[0], high[1] - 0.30),
+                (high[0], high[1] + 0.10),
+                (low[0] - 0.1, low[1] + 0.14),
+            ],
+            *ends,
+            c.accent,
+        )
         if solid:
-            b.prism([(low[0] - 0.05, low[1] + 0.12), (high[0], high[1] + 0.08), (high[0], high[1] + tall - 0.12),
-                     (low[0] - 0.05, low[1] + tall - 0.25)], y + s * 0.01, y + s * 0.05, c.base)
+            b.prism(
+                [
+                    (low[0] - 0.05, low[1] + 0.12),
+                    (high[0], high[1] + 0.08),
+                    (high[0], high[1] + tall - 0.12),
+                    (low[0] - 0.05, low[1] + tall - 0.25),
+                ],
+                y + s * 0.01,
+                y + s * 0.05,
+                c.base,
+            )
         feet = [(low[0] + t * run, y + s * 0.03, low[1] + t * rise) for t in np.linspace(0.0, 1.0, 6)]
         b.railing(feet, tall, b.steel if solid else edge, 0.026)
 
@@ -142,14 +176,16 @@ def _canopy(b: Builder, c: Coat, low: tuple[float, float], high: tuple[float, fl
     for (x0, z0), (x1, z1) in itertools.pairwise(line):
         b.prism([(x1, z1), (x0, z0), (x0, z0 + 0.05), (x1, z1 + 0.05)], -half - 0.1, half + 0.1, cover)
         for s in (-1, 1):
-            b.prism([(x1, z1 - 0.28), (x0, z0 - 0.28), (x0, z0 + 0.02), (x1, z1 + 0.02)], s * half, s * (half + 0.05),
-                    cover)
+            b.prism(
+                [(x1, z1 - 0.28), (x0, z0 - 0.28), (x0, z0 + 0.02), (x1, z1 + 0.02)], s * half, s * (half + 0.05), cover
+            )
     for (x0, z0), (x1, z1) in itertools.pairwise(line):
         for t in np.linspace(0, 1, 4):
             x, top = x0 + t * (x1 - x0), z0 + t * (z1 - z0)
             for s in (-1, 1):
-                b.cylinder((x, s * (half + 0.03), top - tall + 0.1), (x, s * (half + 0.03), top), 0.025, b.steel,
-                           sides=4)
+                b.cylinder(
+                    (x, s * (half + 0.03), top - tall + 0.1), (x, s * (half + 0.03), top), 0.025, b.steel, sides=4
+                )
 
 
 def catering_truck(rng: np.random.Generator) -> Asset:
@@ -163,8 +199,16 @@ def catering_truck(rng: np.random.Generator) -> Asset:
     floor = 1.22 + lift
     x0, x1 = -shape.length - 0.15, -shape.length - 0.15 - box_l
     cab(b, c, shape, width * 0.97, visor=bool(rng.random() < 0.4))
-    truck_frame(b, c, rear_x=x1 + 0.15, width=width, top_z=frame_z, radius=radius, front_axle=-0.95,
-                rear_axles=[x1 + rng.uniform(1.4, 1.8)])
+    truck_frame(
+        b,
+        c,
+        rear_x=x1 + 0.15,
+        width=width,
+        top_z=frame_z,
+        radius=radius,
+        front_axle=-0.95,
+        rear_axles=[x1 + rng.uniform(1.4, 1.8)],
+    )
     middle = (x0 + x1) / 2
     b.box((middle, 0, frame_z + 0.02), (box_l * 0.9, width * 0.42, 0.1), c.trim)
     if lift > 0.3:
@@ -192,8 +236,9 @@ def catering_truck(rng: np.random.Generator) -> Asset:
     rail = b.paint(YELLOW) if rng.random() < 0.6 else b.steel
     if reach > 1:
         for s in (-1, 1):
-            b.railing([(x, s * (deck_w / 2 - 0.04), floor) for x in np.linspace(x0 + 0.05, x0 + reach, 3)], 1.1, rail,
-                      0.028)
+            b.railing(
+                [(x, s * (deck_w / 2 - 0.04), floor) for x in np.linspace(x0 + 0.05, x0 + reach, 3)], 1.1, rail, 0.028
+            )
             b.box((x0 + reach * 0.45, s * deck_w * 0.36, floor - 0.16), (reach * 0.9, 0.08, 0.12), c.trim)
     else:
         y = deck_w / 2 - 0.04
@@ -203,9 +248,15 @@ def catering_truck(rng: np.random.Generator) -> Asset:
     number = b.decal(sign(livery.unit, BLACK, WHITE, 64, 32))
     b.box((x1 - 0.04, width * 0.30, floor + box_h - 0.16), (0.02, 0.5, 0.2), number)
     b.box((-0.5 * shape.length, 0, shape.roof_z + 0.02), (0.3, 0.5, 0.04), c.dark)
-    unit_plate(b, livery, [((-shape.length * 0.55, s * (width * 0.485 + 0.02), shape.floor_z + 0.36), s * math.pi / 2,
-                            0.4)
-                           for s in (-1, 1)], 0.18)
+    unit_plate(
+        b,
+        livery,
+        [
+            ((-shape.length * 0.55, s * (width * 0.485 + 0.02), shape.floor_z + 0.36), s * math.pi / 2, 0.4)
+            for s in (-1, 1)
+        ],
+        0.18,
+    )
     ladder(b, x0 - 0.3, width / 2 - 0.05, 0.4, 1.1, c.trim)
     if lift < 0.3 or reach < 1:
         lightbar(b, -shape.hood - shape.rake - 0.35, shape.roof_z - 0.01, 1.1)

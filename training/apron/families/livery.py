@@ -34,12 +34,31 @@ BASES: tuple[tuple[Rgb, float], ...] = (
     ((0.40, 0.42, 0.44), 0.06),
 )
 ACCENTS: tuple[Rgb, ...] = (
-    (0.06, 0.16, 0.44), (0.05, 0.36, 0.66), (0.72, 0.07, 0.10), (0.06, 0.40, 0.25), ORANGE, YELLOW,
-    (0.34, 0.12, 0.42), (0.02, 0.50, 0.52), (0.16, 0.18, 0.21),
+    (0.06, 0.16, 0.44),
+    (0.05, 0.36, 0.66),
+    (0.72, 0.07, 0.10),
+    (0.06, 0.40, 0.25),
+    ORANGE,
+    YELLOW,
+    (0.34, 0.12, 0.42),
+    (0.02, 0.50, 0.52),
+    (0.16, 0.18, 0.21),
 )
 OPERATORS: tuple[str, ...] = (
-    "RAMPORA", "VELOGROUND", "KESTREL GH", "SOLARIQ", "APRONEX", "POLARWING", "ALTAVIO", "JETTERRA",
-    "BLUEHAWK", "SKYHAUL", "MERIDIQ", "TORVANE", "LUMAJET", "GROUNDLY",
+    "RAMPORA",
+    "VELOGROUND",
+    "KESTREL GH",
+    "SOLARIQ",
+    "APRONEX",
+    "POLARWING",
+    "ALTAVIO",
+    "JETTERRA",
+    "BLUEHAWK",
+    "SKYHAUL",
+    "MERIDIQ",
+    "TORVANE",
+    "LUMAJET",
+    "GROUNDLY",
 )
 
 
@@ -110,8 +129,9 @@ def grime(rng: np.random.Generator, image: np.ndarray, amount: float = 0.10) -> 
     return np.asarray(np.clip(image * shade[..., None], 0, 255).astype(np.uint8))
 
 
-def hazard_stripes(rng: np.random.Generator, w: int = 64, h: int = 32, light: Rgb = YELLOW,
-                   dark: Rgb = BLACK) -> np.ndarray:
+def hazard_stripes(
+    rng: np.random.Generator, w: int = 64, h: int = 32, light: Rgb = YELLOW, dark: Rgb = BLACK
+) -> np.ndarray:
     """Diagonal warning stripes."""
     y, x = np.mgrid[0:h, 0:w]
     lean = 1 if rng.random() < 0.5 else -1
@@ -120,8 +140,15 @@ def hazard_stripes(rng: np.random.Generator, w: int = 64, h: int = 32, light: Rg
     return grime(rng, image, 0.15)
 
 
-def chequer(rng: np.random.Generator, rows: int = 2, cols: int = 8, light: Rgb = YELLOW, dark: Rgb = BLACK,
-            w: int = 128, h: int = 32) -> np.ndarray:
+def chequer(
+    rng: np.random.Generator,
+    rows: int = 2,
+    cols: int = 8,
+    light: Rgb = YELLOW,
+    dark: Rgb = BLACK,
+    w: int = 128,
+    h: int = 32,
+) -> np.ndarray:
     """A chequer board, the marking of follow-me and airside vehicles."""
     y, x = np.mgrid[0:h, 0:w]
     mask = (x * cols // w + y * rows // h) % 2 == 0
@@ -146,8 +173,9 @@ def sign(text: str, fg: Rgb = BLACK, bg: Rgb = YELLOW, w: int = 64, h: int = 32)
     return image
 
 
-def window_band(n: int, w: int = 128, h: int = 32, frame: Rgb = BLACK, glass: Rgb = GLASS,
-                sill: float = 0.1) -> np.ndarray:
+def window_band(
+    n: int, w: int = 128, h: int = 32, frame: Rgb = BLACK, glass: Rgb = GLASS, sill: float = 0.1
+) -> np.ndarray:
     """``n`` panes in a row, divided by pillars, with a hint of sky in the glass."""
     image = _canvas(frame, w, h).astype(np.float32)
     edges = np.linspace(0, w, n + 1)
@@ -183,8 +211,15 @@ def roller_shutter(rng: np.random.Generator, base: Rgb = (0.66, 0.67, 0.68), w: 
     return grime(rng, np.clip(image, 0, 255).astype(np.uint8))
 
 
-def body_panels(rng: np.random.Generator, base: Rgb, n: int = 3, w: int = 128, h: int = 64, band: Rgb | None = None,
-                latches: bool = True) -> np.ndarray:
+def body_panels(
+    rng: np.random.Generator,
+    base: Rgb,
+    n: int = 3,
+    w: int = 128,
+    h: int = 64,
+    band: Rgb | None = None,
+    latches: bool = True,
+) -> np.ndarray:
     """Sheet metal with ``n`` doors: seams, latches, and an optional colour band along the lower third."""
     image = _canvas(base, w, h)
     if band is not None:

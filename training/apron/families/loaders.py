@@ -29,14 +29,28 @@ def belt_loader(rng: np.random.Generator) -> Asset:
     for x in (front, rear):
         b.axle(x, width - 0.22, radius, 0.24, c.trim)
         for s in (-1, 1):
-            b.prism([(x - 0.62, 0.5), (x - 0.44, 0.80), (x + 0.44, 0.80), (x + 0.62, 0.5), (x + 0.42, 0.5),
-                     (x + 0.36, 0.72), (x - 0.36, 0.72), (x - 0.42, 0.5)], s * (half - 0.3), s * half, c.base)
+            b.prism(
+                [
+                    (x - 0.62, 0.5),
+                    (x - 0.44, 0.80),
+                    (x + 0.44, 0.80),
+                    (x + 0.62, 0.5),
+                    (x + 0.42, 0.5),
+                    (x + 0.36, 0.72),
+                    (x - 0.36, 0.72),
+                    (x - 0.42, 0.5),
+                ],
+                s * (half - 0.3),
+                s * half,
+                c.base,
+            )
     panel = b.decal(vents(rng, livery.base, 2, 64, 32))
     y = seat_side * (half - 0.42)
     hood_z = rng.uniform(1.0, 1.2)
     hood_x0 = rear + 0.9 + rng.uniform(0.0, 0.3)
-    b.prism([(rear - 0.5, 0.6), (hood_x0, 0.6), (hood_x0 - 0.05, hood_z), (rear - 0.4, hood_z)], y - 0.40, y + 0.40,
-            c.base)
+    b.prism(
+        [(rear - 0.5, 0.6), (hood_x0, 0.6), (hood_x0 - 0.05, hood_z), (rear - 0.4, hood_z)], y - 0.40, y + 0.40, c.base
+    )
     b.box(((rear + hood_x0) / 2 - 0.2, seat_side * (half - 0.01), 0.90), (0.95, 0.03, 0.26), panel)
     kind = str(rng.choice(["cab", "canopy", "open"], p=[0.45, 0.2, 0.35]))
     roof = rng.uniform(1.85, 2.05)
@@ -72,9 +86,13 @@ def belt_loader(rng: np.random.Generator) -> Asset:
         for x in (0.0, reach):
             b.cylinder((x, -belt_w / 2 + 0.04, 0), (x, belt_w / 2 - 0.04, 0), 0.125, b.rubber, sides=10)
         for s in (-1, 1):
-            b.cylinder((reach + 0.05, s * belt_w / 2 - 0.08, 0), (reach + 0.05, s * belt_w / 2 + 0.08, 0), 0.15,
-                       b.rubber,
-                       sides=8)
+            b.cylinder(
+                (reach + 0.05, s * belt_w / 2 - 0.08, 0),
+                (reach + 0.05, s * belt_w / 2 + 0.08, 0),
+                0.15,
+                b.rubber,
+                sides=8,
+            )
         rail = int(rng.integers(3))
         sides: tuple[float, ...] = ((), (seat_side,), (-1.0, 1.0))[rail]
         for flank in sides:
@@ -83,8 +101,14 @@ def belt_loader(rng: np.random.Generator) -> Asset:
     for x, share in ((-length * 0.85, 0.0), (-length * 0.28, 1.0)):
         z = low_z + math.tan(angle) * (x + length + over) - 0.1
         for s in (-1, 1):
-            beam(b, (x - 0.5 * share, belt_y + s * belt_w * 0.4, 0.66), (x, belt_y + s * belt_w * 0.4, z), 0.08, 0.12,
-                 c.trim)
+            beam(
+                b,
+                (x - 0.5 * share, belt_y + s * belt_w * 0.4, 0.66),
+                (x, belt_y + s * belt_w * 0.4, z),
+                0.08,
+                0.12,
+                c.trim,
+            )
         if share:
             ram(b, (x - 1.1, belt_y, 0.66), (x, belt_y, z), 0.06, c.trim)
     b.box((0.04, 0, 0.46), (0.12, width * 0.98, 0.24), b.rubber, front=c.hazard)
@@ -105,9 +129,12 @@ def cargo_loader(rng: np.random.Generator) -> Asset:
     metal = b.decal(np.rot90(roller_shutter(rng, (0.50, 0.51, 0.52))))
     panel = b.decal(vents(rng, livery.base, 3, 96, 32))
     for s in (-1, 1):
-        b.prism([(-length, 0.30), (-0.3, 0.30), (-0.1, 0.45), (-0.1, 0.66), (-length, 0.66)], s * (half - 0.42),
-                s * half,
-                c.base)
+        b.prism(
+            [(-length, 0.30), (-0.3, 0.30), (-0.1, 0.45), (-0.1, 0.66), (-length, 0.66)],
+            s * (half - 0.42),
+            s * half,
+            c.base,
+        )
         b.box((-length * 0.52, s * half, 0.49), (length * 0.34, 0.03, 0.26), panel)
         b.box((-length * 0.5, s * (half + 0.004), 0.335), (length * 0.96, 0.02, 0.07), c.hazard)
     for x in (-0.9, -bridge - 0.5, -length + 0.8):

@@ -76,7 +76,7 @@ def in_one_piece(asset: Asset) -> Asset:
         while size < int(group.sum()):
             size = int(group.sum())
             for axis in range(3):
-                group = (group | np.roll(group, 1, axis) | np.roll(group, -1, axis))
+                group = group | np.roll(group, 1, axis) | np.roll(group, -1, axis)
             group &= left
         left &= ~group
         if size > int(best.sum()):
@@ -97,5 +97,6 @@ def _turn(about: float, tilt: float, yaw: float = 0.0) -> np.ndarray:
     axis = np.array([np.cos(about), np.sin(about), 0.0])
     k = np.array([[0, 0, axis[1]], [0, 0, -axis[0]], [-axis[1], axis[0], 0]])
     c, s = np.cos(yaw), np.sin(yaw)
-    return np.asarray(np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]]) @ (np.eye(3) + np.sin(tilt) * k
-                                                                     + (1 - np.cos(tilt)) * k @ k))
+    return np.asarray(
+        np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]]) @ (np.eye(3) + np.sin(tilt) * k + (1 - np.cos(tilt)) * k @ k)
+    )

@@ -15,8 +15,16 @@ Box = tuple[float, float, float]
 KINDS = 15
 
 
-LIVELY: tuple[Rgb, ...] = ((0.95, 0.55, 0.03), (0.93, 0.76, 0.06), (0.05, 0.28, 0.62), (0.72, 0.08, 0.07),
-                           (0.10, 0.45, 0.20), (0.88, 0.89, 0.90), (0.20, 0.55, 0.62), (0.16, 0.17, 0.19))
+LIVELY: tuple[Rgb, ...] = (
+    (0.95, 0.55, 0.03),
+    (0.93, 0.76, 0.06),
+    (0.05, 0.28, 0.62),
+    (0.72, 0.08, 0.07),
+    (0.10, 0.45, 0.20),
+    (0.88, 0.89, 0.90),
+    (0.20, 0.55, 0.62),
+    (0.16, 0.17, 0.19),
+)
 
 
 def uniform(rng: np.random.Generator, low: float, high: float) -> float:
@@ -39,13 +47,18 @@ def oblong(length: float, width: float, round_off: float, n: int = 4) -> list[tu
     points = []
     for sx, sy, quarter in ((1, 1, 0), (-1, 1, 1), (-1, -1, 2), (1, -1, 3)):
         for a in np.linspace(0, np.pi / 2, n) + quarter * np.pi / 2:
-            points.append((sx * (length / 2 - round_off) + round_off * float(np.cos(a)),
-                           sy * (width / 2 - round_off) + round_off * float(np.sin(a))))
+            points.append(
+                (
+                    sx * (length / 2 - round_off) + round_off * float(np.cos(a)),
+                    sy * (width / 2 - round_off) + round_off * float(np.sin(a)),
+                )
+            )
     return points
 
 
-def limb(b: Builder, path: Sequence[Xyz], radii: Sequence[float], paint: Swatch, *, wide: float = 1.0,
-         k: int = 8) -> None:
+def limb(
+    b: Builder, path: Sequence[Xyz], radii: Sequence[float], paint: Swatch, *, wide: float = 1.0, k: int = 8
+) -> None:
     """A smooth round body along ``path``, which bends in its x-z plane only; ``wide`` stretches it in y."""
     points, angle = np.asarray(path, float), np.linspace(0, 2 * np.pi, k, endpoint=False)
     way = np.gradient(points[:, [0, 2]], axis=0)
@@ -60,8 +73,12 @@ def limb(b: Builder, path: Sequence[Xyz], radii: Sequence[float], paint: Swatch,
 def hoop(b: Builder, centre: Xyz, radius: float, thick: float, paint: Swatch, n: int = 16, sides: int = 5) -> None:
     """A ring of tube standing in the x-z plane (its axle lies along y)."""
     angle = np.linspace(0, 2 * np.pi, n + 1)
-    b.tube([(centre[0] + radius * np.cos(a), centre[1], centre[2] + radius * np.sin(a)) for a in angle], thick, paint,
-           sides=sides)
+    b.tube(
+        [(centre[0] + radius * np.cos(a), centre[1], centre[2] + radius * np.sin(a)) for a in angle],
+        thick,
+        paint,
+        sides=sides,
+    )
 
 
 def grounded(asset: Asset) -> Asset:
@@ -146,12 +163,26 @@ def solid(b: Builder, skins: Skins, centre: Box, size: Box, kind: int | None = N
             b.slab(_outline(rng, x, y), -z / 2, z / 2, paint, top=other)
         elif kind == 5:
             r = min(x, y) / 2
-            b.cylinder((0, 0, -z / 2), (0, 0, z / 2), r, paint, r1=r * float(rng.choice([1, 1, 0.02, rng.random()])),
-                       sides=int(rng.choice([5, 6, 8, 14])), caps=other)
+            b.cylinder(
+                (0, 0, -z / 2),
+                (0, 0, z / 2),
+                r,
+                paint,
+                r1=r * float(rng.choice([1, 1, 0.02, rng.random()])),
+                sides=int(rng.choice([5, 6, 8, 14])),
+                caps=other,
+            )
         elif kind == 6:
             r = min(y, z) / 2
-            b.cylinder((-x / 2, 0, 0), (x / 2, 0, 0), r, paint, r1=r * float(rng.choice([1, 1, rng.random()])),
-                       sides=int(rng.choice([6, 10, 14])), caps=other)
+            b.cylinder(
+                (-x / 2, 0, 0),
+                (x / 2, 0, 0),
+                r,
+                paint,
+                r1=r * float(rng.choice([1, 1, rng.random()])),
+                sides=int(rng.choice([6, 10, 14])),
+                caps=other,
+            )
         elif kind == 7:
             r = min(x, z) / 2
             b.cylinder((0, -y / 2, 0), (0, y / 2, 0), r, paint, sides=int(rng.choice([8, 12, 16])), caps=other)
@@ -192,8 +223,12 @@ def _pod(b: Builder, paint: Swatch, x: float, y: float, z: float) -> None:
 def cage(b: Builder, skins: Skins, size: Box) -> None:
     """The edges of a box as tubes or bars, some of its sides filled."""
     rng, paint, r = b.rng, pick(b, skins), max(size) * float(b.rng.uniform(0.008, 0.035))
-    corner = {(i, j, k): (i * size[0] / 2, j * size[1] / 2, k * size[2] / 2)
-              for i in (-1, 1) for j in (-1, 1) for k in (-1, 1)}
+    corner = {
+        (i, j, k): (i * size[0] / 2, j * size[1] / 2, k * size[2] / 2)
+        for i in (-1, 1)
+        for j in (-1, 1)
+        for k in (-1, 1)
+    }
     sides = int(rng.choice([4, 6]))
     for p, at_p in corner.items():
         for axis in range(3):
@@ -217,8 +252,10 @@ def _hoop(b: Builder, paint: Swatch, size: Box) -> None:
     rng, n = b.rng, int(b.rng.integers(7, 16))
     angle = np.linspace(0, float(rng.choice([2 * np.pi, np.pi, rng.uniform(2, 6)])), n)
     flat = rng.random() < 0.4
-    ring = [(np.cos(a) * size[0] / 2, np.sin(a) * size[1] / 2 if flat else 0.0, 0.0 if flat else
-             np.sin(a) * size[2] / 2) for a in angle]
+    ring = [
+        (np.cos(a) * size[0] / 2, np.sin(a) * size[1] / 2 if flat else 0.0, 0.0 if flat else np.sin(a) * size[2] / 2)
+        for a in angle
+    ]
     b.tube(ring, max(size) * float(rng.uniform(0.015, 0.09)), paint, sides=6)
 
 

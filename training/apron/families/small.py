@@ -124,8 +124,12 @@ def person(rng: np.random.Generator) -> Asset:
             for q in (0.25, 0.6) if hi_vis_legs or rng.random() < 0.3 else ():
                 p0, p1 = knee + (ankle - knee) * q, knee + (ankle - knee) * (q + 0.13)
                 b.cylinder(p0, p1, 0.067 * s * girth, silver, sides=8)
-            b.box((ankle + np.array((0.055 * s, 0, -0.035 * s))).tolist(), (0.27 * s, 0.10 * s, 0.08 * s), boots,
-                  taper=(0.75, 0.9))
+            b.box(
+                (ankle + np.array((0.055 * s, 0, -0.035 * s))).tolist(),
+                (0.27 * s, 0.10 * s, 0.08 * s),
+                boots,
+                taper=(0.75, 0.9),
+            )
         b.ellipsoid((0, 0, 0.02 * s), (0.12 * s * girth, 0.165 * s * girth**0.7, 0.13 * s), legs)
         with b.at(pitch=lean):
             level = np.array((-0.16 if long_vest else -0.09, 0.0, 0.12, 0.26, 0.40, 0.47, 0.51)) * s
@@ -137,8 +141,13 @@ def person(rng: np.random.Generator) -> Asset:
             for side, (upper, fore, out) in zip((1, -1), arms, strict=True):
                 joint = np.array((0.0, side * 0.178 * s * girth**0.6, 0.42 * s))
                 b.ellipsoid(joint.tolist(), (0.070 * s * girth**0.5, 0.066 * s * girth**0.5, 0.066 * s), arm_paint)
-                a = _chain(joint, [(0.29 * s, upper + lean * 0.7, side * out),
-                                   (0.25 * s, fore + lean * 0.7, side * (out * 0.6 if fore < 1.3 else out - 0.35))])
+                a = _chain(
+                    joint,
+                    [
+                        (0.29 * s, upper + lean * 0.7, side * out),
+                        (0.25 * s, fore + lean * 0.7, side * (out * 0.6 if fore < 1.3 else out - 0.35)),
+                    ],
+                )
                 path = [a[0], a[0] * 0.5 + a[1] * 0.5, a[1], a[1] * 0.5 + a[2] * 0.5, a[2]]
                 _limb(b, path, [r * s * girth**0.5 for r in (0.068, 0.057, 0.048, 0.044, 0.035)], arm_paint)
                 p0, p1 = a[0] + (a[1] - a[0]) * 0.55, a[0] + (a[1] - a[0]) * 0.75
@@ -173,16 +182,28 @@ def _head(b: Builder, s: float, skin: Swatch, cloth: Rgb) -> None:
     style = str(rng.choice(["hair", "cap", "helmet", "helmet", "hood"]))
     if style == "hair":
         hair = b.paint(((0.08, 0.06, 0.05), (0.25, 0.16, 0.09), (0.55, 0.50, 0.45))[int(rng.integers(3))])
-        b.ellipsoid((middle + np.array((-0.018 * s, 0, 0.025 * s))).tolist(), (0.098 * s, 0.084 * s, 0.112 * s), hair,
-                    pitch=-0.4)
+        b.ellipsoid(
+            (middle + np.array((-0.018 * s, 0, 0.025 * s))).tolist(),
+            (0.098 * s, 0.084 * s, 0.112 * s),
+            hair,
+            pitch=-0.4,
+        )
     else:
         colour = ((0.92, 0.92, 0.90), (0.95, 0.80, 0.08), (0.10, 0.25, 0.60), (0.80, 0.10, 0.08), cloth)
         paint = b.paint(colour[4] if style == "hood" else colour[int(rng.integers(5))])
-        b.ellipsoid((middle + np.array((-0.012 * s, 0, 0.05 * s))).tolist(), (0.110 * s, 0.092 * s, 0.095 * s), paint,
-                    pitch=-0.15)
+        b.ellipsoid(
+            (middle + np.array((-0.012 * s, 0, 0.05 * s))).tolist(),
+            (0.110 * s, 0.092 * s, 0.095 * s),
+            paint,
+            pitch=-0.15,
+        )
         if style != "hood":
-            b.box((middle + np.array((0.115 * s, 0, 0.050 * s))).tolist(), (0.10 * s, 0.13 * s, 0.016 * s), paint,
-                  pitch=0.15)
+            b.box(
+                (middle + np.array((0.115 * s, 0, 0.050 * s))).tolist(),
+                (0.10 * s, 0.13 * s, 0.016 * s),
+                paint,
+                pitch=0.15,
+            )
     if rng.random() < 0.75:
         cup = b.paint(((0.85, 0.12, 0.08), (0.95, 0.75, 0.05), (0.08, 0.08, 0.09))[int(rng.integers(3))])
         arc = [(0.0, 0.1 * s * np.cos(q), 0.15 * s + 0.145 * s * np.sin(q)) for q in np.linspace(0, np.pi, 7)]

@@ -37,8 +37,11 @@ def any_colour(rng: np.random.Generator) -> Rgb:
     if mood < 0.3:
         grey = float(rng.choice([rng.uniform(0.04, 0.2), rng.uniform(0.25, 0.65), rng.uniform(0.7, 0.95)]))
         return jitter(rng, (grey, grey, grey), 0.015)
-    saturation, value = (rng.uniform(0.15, 0.5), rng.uniform(0.25, 0.8)) if mood < 0.6 else (
-        rng.uniform(0.6, 1.0), rng.uniform(0.35, 0.95))
+    saturation, value = (
+        (rng.uniform(0.15, 0.5), rng.uniform(0.25, 0.8))
+        if mood < 0.6
+        else (rng.uniform(0.6, 1.0), rng.uniform(0.35, 0.95))
+    )
     hue = rng.uniform(0, 180)
     pixel = np.array([[[hue, 255 * saturation, 255 * value]]], np.uint8)
     r, g, b = cv2.cvtColor(pixel, cv2.COLOR_HSV2RGB)[0, 0] / 255.0
@@ -113,8 +116,9 @@ def fur(rng: np.random.Generator, rgb: Rgb, other: Rgb | None = None, px: int = 
     return np.asarray(np.clip(picture * strands[..., None], 0, 1) * 255, np.uint8)
 
 
-def stripes(rng: np.random.Generator, colours: Colours, px: int = 64, angle: float = 0.0,
-            count: float = 6) -> np.ndarray:
+def stripes(
+    rng: np.random.Generator, colours: Colours, px: int = 64, angle: float = 0.0, count: float = 6
+) -> np.ndarray:
     """``count`` bands across the picture, turned by ``angle`` (0: bands stand upright)."""
     v, u = np.mgrid[0:px, 0:px] / px
     return by_index(rng, colours, np.floor((u * np.cos(angle) + v * np.sin(angle) + 2) * count).astype(int))
@@ -147,8 +151,9 @@ def rust(rng: np.random.Generator, rgb: Rgb, px: int = 64) -> np.ndarray:
     return by_index(rng, [rgb, (0.45, 0.24, 0.12), (0.26, 0.13, 0.08)], index, 0.12)
 
 
-def lettering(rng: np.random.Generator, ground: Rgb, ink: Rgb, width: int = 128, height: int = 64,
-              text: str | None = None) -> np.ndarray:
+def lettering(
+    rng: np.random.Generator, ground: Rgb, ink: Rgb, width: int = 128, height: int = 64, text: str | None = None
+) -> np.ndarray:
     """One or two lines of print on a plain ground (random words unless ``text`` is given)."""
     picture = shaded(ground, 1 + 0.04 * smooth_noise(rng, height, width, (4, 4)))
     alphabet = list(string.ascii_uppercase + string.digits)
@@ -181,8 +186,9 @@ def collage(rng: np.random.Generator, colours: Colours, px: int = 64) -> np.ndar
     return picture
 
 
-def lattice(rng: np.random.Generator, bars: Rgb, gap: Rgb, px: int = 64, count: int = 7,
-            width: float = 0.2) -> np.ndarray:
+def lattice(
+    rng: np.random.Generator, bars: Rgb, gap: Rgb, px: int = 64, count: int = 7, width: float = 0.2
+) -> np.ndarray:
     """Crossed bars in front of a dark gap: mesh, grille, grating."""
     v, u = (np.mgrid[0:px, 0:px] / px * count) % 1
     hit = (u < width) | (v < width)

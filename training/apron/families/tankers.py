@@ -87,13 +87,18 @@ def _tanker(b: Builder, c: Coat, livery: Livery) -> None:
     b.box((x0 + module / 2, 0, (sill + mz) / 2), (module - 0.06, width * 0.98, mz - sill), c.base, sides=shutter)
     b.box((x0 + module / 2, 0, mz + 0.02), (module, width, 0.05), c.accent)
     for s in (-1, 1):  # side skirts with hose lockers
-        span = (x0 - max(rears) - radius - 0.25)
+        span = x0 - max(rears) - radius - 0.25
         b.box((x0 - span / 2, s * (width / 2 - 0.16), frame_z - 0.28), (span * 0.94, 0.32, 0.46), c.base)
         if rng.random() < 0.6:
             x, z = x0 + module / 2, (sill + mz) / 2 + 0.1
-            b.cylinder((x, s * (width / 2 - 0.05), z), (x, s * (width / 2 + 0.06), z), min(0.36, module * 0.36),
-                       b.rubber,
-                       caps=c.accent, sides=14)
+            b.cylinder(
+                (x, s * (width / 2 - 0.05), z),
+                (x, s * (width / 2 + 0.06), z),
+                min(0.36, module * 0.36),
+                b.rubber,
+                caps=c.accent,
+                sides=14,
+            )
     fuel = b.decal(sign(str(rng.choice(["JET A-1", "JET A-1", "AVGAS 100LL"])), WHITE, BLACK, 96, 32))
     name = b.decal(sign(livery.operator, *ink(livery), 128, 32))
     for s in (-1, 1):
@@ -102,9 +107,13 @@ def _tanker(b: Builder, c: Coat, livery: Livery) -> None:
         b.box((x1 + tank_l * 0.26, y, zc + 0.02), (1.25, 0.03, 0.36), fuel)
     b.box((x1 - 0.02, -0.35, zc), (0.03, 0.9, 0.32), fuel)
     red = b.paint(RED)
-    b.cylinder((x0 + module * 0.5, -width / 2 - 0.06, sill + 0.25),
-               (x0 + module * 0.5, -width / 2 - 0.06, sill + 0.75), 0.08,
-               red, sides=8)
+    b.cylinder(
+        (x0 + module * 0.5, -width / 2 - 0.06, sill + 0.25),
+        (x0 + module * 0.5, -width / 2 - 0.06, sill + 0.75),
+        0.08,
+        red,
+        sides=8,
+    )
     lightbar(b, -shape.hood - shape.rake - 0.4, shape.roof_z - 0.01, 1.2)
     unit_plate(b, livery, [((x1 - 0.02, 0.9, zc - 0.1), 0.0, 0.4)], 0.2)
 
@@ -126,21 +135,42 @@ def _dispenser(b: Builder, c: Coat, livery: Livery) -> None:
     scissor(b, xm, frame_z + 0.1, deck - 0.06, deck_l * 0.85, width * 0.3, c.trim)
     b.box((xm, 0, deck), (deck_l, width * 0.9, 0.12), b.steel, sides=c.hazard)
     e, f = deck_l / 2 - 0.05, width * 0.42
-    b.railing([(xm + e, -f, deck), (xm + e, f, deck), (xm, f, deck), (xm - e, f, deck), (xm - e, -f, deck),
-               (xm, -f, deck),
-               (xm + e, -f, deck)], 1.1, b.paint(YELLOW) if rng.random() < 0.6 else c.accent, 0.028)
+    b.railing(
+        [
+            (xm + e, -f, deck),
+            (xm + e, f, deck),
+            (xm, f, deck),
+            (xm - e, f, deck),
+            (xm - e, -f, deck),
+            (xm, -f, deck),
+            (xm + e, -f, deck),
+        ],
+        1.1,
+        b.paint(YELLOW) if rng.random() < 0.6 else c.accent,
+        0.028,
+    )
     b.box((xm + e - 0.2, 0, deck + 0.45), (0.3, width * 0.5, 0.8), c.base)
     x = x0 - 1.45
     for s in (-1, 1):
-        b.cylinder((x, s * 0.12, frame_z + 0.55), (x, s * (width / 2 - 0.08), frame_z + 0.55), 0.44, b.rubber,
-                   caps=c.accent,
-                   sides=16)
-        b.cylinder((x, s * (width / 2 - 0.09), frame_z + 0.55), (x, s * (width / 2), frame_z + 0.55), 0.16, b.steel,
-                   sides=8)
+        b.cylinder(
+            (x, s * 0.12, frame_z + 0.55),
+            (x, s * (width / 2 - 0.08), frame_z + 0.55),
+            0.44,
+            b.rubber,
+            caps=c.accent,
+            sides=16,
+        )
+        b.cylinder(
+            (x, s * (width / 2 - 0.09), frame_z + 0.55), (x, s * (width / 2), frame_z + 0.55), 0.16, b.steel, sides=8
+        )
     b.cylinder((x1 + 0.45, -0.6, frame_z + 0.32), (x1 + 0.45, 0.6, frame_z + 0.32), 0.22, b.steel, sides=12)
     y = -width / 2 - 0.05  # the intake arm with its coupler
-    b.tube([(x0 - 0.4, y, frame_z + 0.2), (x0 - 0.3, y, 0.5), (x0 - 1.6, y, 0.42), (x0 - 1.9, y, 0.62)], 0.06,
-           b.rubber, sides=8)
+    b.tube(
+        [(x0 - 0.4, y, frame_z + 0.2), (x0 - 0.3, y, 0.5), (x0 - 1.6, y, 0.42), (x0 - 1.9, y, 0.62)],
+        0.06,
+        b.rubber,
+        sides=8,
+    )
     b.cylinder((x0 - 1.9, y, 0.62), (x0 - 2.1, y, 0.66), 0.11, c.accent, sides=8)
     fuel = b.decal(sign("JET A-1", WHITE, BLACK, 96, 32))
     name = b.decal(sign(livery.operator, *ink(livery), 128, 32))

@@ -53,8 +53,20 @@ def lavatory_truck(rng: np.random.Generator) -> Asset:
     z0, z1 = frame_z + 0.07, frame_z + 0.07 + high
     name = b.decal(logo_panel(rng, livery, 128, 64))
     if rng.random() < 0.5:  # a tank with bevelled shoulders
-        rings = [np.array([(x, 0, z0), (x, half, z0), (x, half, z1 - 0.35), (x, half - 0.35, z1), (x, -half + 0.35, z1),
-                           (x, -half, z1 - 0.35), (x, -half, z0)]) for x in (x1, x0)]
+        rings = [
+            np.array(
+                [
+                    (x, 0, z0),
+                    (x, half, z0),
+                    (x, half, z1 - 0.35),
+                    (x, half - 0.35, z1),
+                    (x, -half + 0.35, z1),
+                    (x, -half, z1 - 0.35),
+                    (x, -half, z0),
+                ]
+            )
+            for x in (x1, x0)
+        ]
         b.loft(np.stack(rings), c.base)
         logo_h = high - 0.42
     else:
@@ -72,22 +84,38 @@ def lavatory_truck(rng: np.random.Generator) -> Asset:
     xm, e, f = rear + basket / 2, basket / 2 - 0.05, width * 0.42
     b.box((xm, 0, deck), (basket, width * 0.9, 0.1), b.steel, back=c.hazard, sides=c.hazard)
     rail = b.paint(YELLOW) if rng.random() < 0.6 else b.steel
-    b.railing([(xm + e, -f, deck), (xm + e, f, deck), (xm - e, f, deck), (xm - e, -f, deck), (xm + e, -f, deck)], 1.05,
-              rail,
-              0.026)
+    b.railing(
+        [(xm + e, -f, deck), (xm + e, f, deck), (xm - e, f, deck), (xm - e, -f, deck), (xm + e, -f, deck)],
+        1.05,
+        rail,
+        0.026,
+    )
     b.box((xm - e + 0.1, 0, deck + 0.5), (0.16, width * 0.5, 0.5), c.base)
     if lift:
         scissor(b, xm, frame_z + 0.1, deck - 0.05, basket * 0.95, width * 0.3, c.trim)
     for k in range(int(rng.integers(1, 3))):  # the waste hose, stowed in a loop on the flank
         y = side * (half + 0.13 + 0.02 * k)
-        arc = [(x1 + 0.35 + 0.5 * tank_l * t, y, z0 + 0.55 - 0.25 * k - 0.42 * math.sin(math.pi * t))
-               for t in np.linspace(0, 1, 7)]
-        b.tube([(x1 - 0.15, side * half * 0.7, z0 + 0.35), *arc, (arc[-1][0] + 0.05, side * half, arc[-1][2] + 0.2)],
-               0.065,
-               hose, sides=7)
-    b.tube([(xm + e, side * f * 0.6, deck + 0.1), (xm, side * f * 0.6, deck + 0.75),
+        arc = [
+            (x1 + 0.35 + 0.5 * tank_l * t, y, z0 + 0.55 - 0.25 * k - 0.42 * math.sin(math.pi * t))
+            for t in np.linspace(0, 1, 7)
+        ]
+        b.tube(
+            [(x1 - 0.15, side * half * 0.7, z0 + 0.35), *arc, (arc[-1][0] + 0.05, side * half, arc[-1][2] + 0.2)],
+            0.065,
+            hose,
+            sides=7,
+        )
+    b.tube(
+        [
+            (xm + e, side * f * 0.6, deck + 0.1),
+            (xm, side * f * 0.6, deck + 0.75),
             (xm - e - 0.1, side * f * 0.6, deck + 0.5),
-            (xm - e - 0.12, side * f * 0.6, deck - 0.15)], 0.065, hose, sides=7)
+            (xm - e - 0.12, side * f * 0.6, deck - 0.15),
+        ],
+        0.065,
+        hose,
+        sides=7,
+    )
     text = b.decal(sign(str(rng.choice(["LAVATORY", "TOILET", "WATER", "WASTE"])), *ink(livery), 96, 32))
     b.box((xm - e - 0.04, 0, deck + 0.78), (0.02, width * 0.6, 0.24), text)
     b.box((x0 + 0.02, 0, z1 - 0.15), (0.03, width * 0.6, 0.2), text)
@@ -112,8 +140,20 @@ def de_icer(rng: np.random.Generator) -> Asset:
     b.box(((x0 + rear) / 2, 0, frame_z + 0.04), (x0 - rear, width * 0.97, 0.1), c.trim)
     z0, z1 = frame_z + 0.09, frame_z + 0.09 + high
     cut = rng.uniform(0.2, 0.5)
-    rings = [np.array([(x, 0, z0), (x, half, z0), (x, half, z1 - cut), (x, half - cut, z1), (x, cut - half, z1),
-                       (x, -half, z1 - cut), (x, -half, z0)]) for x in (x1, x0)]
+    rings = [
+        np.array(
+            [
+                (x, 0, z0),
+                (x, half, z0),
+                (x, half, z1 - cut),
+                (x, half - cut, z1),
+                (x, cut - half, z1),
+                (x, -half, z1 - cut),
+                (x, -half, z0),
+            ]
+        )
+        for x in (x1, x0)
+    ]
     b.loft(np.stack(rings), c.base)
     b.box(((x0 + x1) / 2, 0, z1 + 0.02), (tank_l * 0.96, 0.7, 0.05), b.steel)
     split, flank = tank_l * rng.uniform(0.26, 0.34), high - cut
@@ -166,12 +206,20 @@ def _boom(b: Builder, c: Coat, x: float, pivot_z: float, tank_z: float, front_x:
             else:
                 b.box((0.75, 0, -0.2), (1.15, 1.2, 0.08), b.steel)
                 b.box((0.75, 0, 0.05), (1.15, 1.2, 0.45), c.accent)
-                b.railing([(0.2, -0.58, -0.2), (1.3, -0.58, -0.2), (1.3, 0.58, -0.2), (0.2, 0.58, -0.2),
-                           (0.2, -0.58, -0.2)],
-                          1.1, b.paint(YELLOW), 0.026)
+                b.railing(
+                    [(0.2, -0.58, -0.2), (1.3, -0.58, -0.2), (1.3, 0.58, -0.2), (0.2, 0.58, -0.2), (0.2, -0.58, -0.2)],
+                    1.1,
+                    b.paint(YELLOW),
+                    0.026,
+                )
                 tool = (1.3, 0.7)
             nose = float(rng.uniform(0.6, 1.1))
             b.tube([(tool[0] - 0.1, -0.3, tool[1] - 0.6), (tool[0] + nose, -0.3, tool[1] - 0.45)], 0.04, b.steel)
-            b.cylinder((tool[0] + nose, -0.3, tool[1] - 0.45), (tool[0] + nose + 0.25, -0.3, tool[1] - 0.5), 0.08,
-                       c.trim,
-                       r1=0.12, sides=8)
+            b.cylinder(
+                (tool[0] + nose, -0.3, tool[1] - 0.45),
+                (tool[0] + nose + 0.25, -0.3, tool[1] - 0.5),
+                0.08,
+                c.trim,
+                r1=0.12,
+                sides=8,
+            )

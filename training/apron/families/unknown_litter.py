@@ -36,8 +36,9 @@ def pallet_stack(rng: np.random.Generator) -> Asset:
     z = count * 0.145
     card = surfaces.jitter(rng, (0.62, 0.46, 0.29), 0.05)
     if load in (1, 2):
-        tape = b.decal(surfaces.collage(rng, [card, surfaces.tint(
-            card, 0.9), (0.75, 0.68, 0.52), (0.15, 0.15, 0.15)], 64))
+        tape = b.decal(
+            surfaces.collage(rng, [card, surfaces.tint(card, 0.9), (0.75, 0.68, 0.52), (0.15, 0.15, 0.15)], 64)
+        )
         plain = [b.paint(surfaces.jitter(rng, card, 0.03)) for _ in range(3)]
         nx, ny, tall = int(rng.integers(2, 4)), 2, uniform(rng, 0.22, 0.45)
         for level in range(int(rng.integers(1, 5))):
@@ -46,22 +47,35 @@ def pallet_stack(rng: np.random.Generator) -> Asset:
                     if level and rng.random() < 0.12:
                         continue
                     spot = ((i + 0.5) / nx - 0.5) * 1.16, ((j + 0.5) / ny - 0.5) * 0.78, z + (level + 0.5) * tall
-                    b.box(spot, (1.14 / nx, 0.76 / ny, tall * 0.985), plain[int(rng.integers(3))],
-                          yaw=rng.normal(0, 0.03),
-                          sides=tape if rng.random() < 0.5 else None)
+                    b.box(
+                        spot,
+                        (1.14 / nx, 0.76 / ny, tall * 0.985),
+                        plain[int(rng.integers(3))],
+                        yaw=rng.normal(0, 0.03),
+                        sides=tape if rng.random() < 0.5 else None,
+                    )
     elif load == 3:
         tall = uniform(rng, 0.6, 1.6)
         base = one_of(rng, ((0.75, 0.77, 0.79), (0.08, 0.08, 0.09), (0.70, 0.64, 0.55), (0.55, 0.62, 0.70)))
         film = surfaces.cloth(rng, base, 96, 22, 3)
-        b.box((0, 0, z + tall / 2), (1.16, 0.78, tall), b.decal(film),
-              taper=(uniform(rng, 0.9, 1.0), uniform(rng, 0.9, 1.0)))
-        b.box((0.0, 0, z + tall * 0.6), (0.3, 0.795, 0.22), b.paint(base), sides=b.decal(surfaces.lettering(
-            rng, (0.93, 0.93, 0.9), (0.08, 0.08, 0.08), 64, 32)))
+        b.box(
+            (0, 0, z + tall / 2),
+            (1.16, 0.78, tall),
+            b.decal(film),
+            taper=(uniform(rng, 0.9, 1.0), uniform(rng, 0.9, 1.0)),
+        )
+        b.box(
+            (0.0, 0, z + tall * 0.6),
+            (0.3, 0.795, 0.22),
+            b.paint(base),
+            sides=b.decal(surfaces.lettering(rng, (0.93, 0.93, 0.9), (0.08, 0.08, 0.08), 64, 32)),
+        )
         if rng.random() < 0.5:
             b.box((0, 0, z + tall * 0.5), (1.18, 0.06, tall * 1.01), b.paint(lively(rng)))
     elif load == 4:
-        sack = b.decal(surfaces.cloth(rng, one_of(
-            rng, ((0.85, 0.84, 0.80), (0.68, 0.58, 0.42), (0.75, 0.76, 0.55))), 64, 5))
+        sack = b.decal(
+            surfaces.cloth(rng, one_of(rng, ((0.85, 0.84, 0.80), (0.68, 0.58, 0.42), (0.75, 0.76, 0.55))), 64, 5)
+        )
         for level in range(int(rng.integers(1, 5))):
             for x in (-0.39, 0.0, 0.39):
                 for y in (-0.2, 0.2):
@@ -83,8 +97,9 @@ def _sack(b: Builder, x: float, y: float, z: float, paint: Swatch) -> None:
 def _drum(b: Builder, r: float, tall: float, side: Swatch, lid: Swatch, ring: Swatch) -> None:
     b.cylinder((0, 0, -tall / 2), (0, 0, tall / 2), r, side, sides=20, caps=lid)
     for z in (-0.5, -0.17, 0.17, 0.5):
-        b.cylinder((0, 0, z * tall * 0.985 - 0.014), (0, 0, z * tall * \
-                   0.985 + 0.014), r * 1.03, ring, sides=20, caps=lid)
+        b.cylinder(
+            (0, 0, z * tall * 0.985 - 0.014), (0, 0, z * tall * 0.985 + 0.014), r * 1.03, ring, sides=20, caps=lid
+        )
     b.cylinder((0.55 * r, 0, tall / 2), (0.55 * r, 0, tall / 2 + 0.03), 0.04, b.steel, sides=8)
     b.cylinder((-0.6 * r, 0, tall / 2), (-0.6 * r, 0, tall / 2 + 0.025), 0.025, b.steel, sides=8)
 
@@ -95,34 +110,50 @@ def oil_drum(rng: np.random.Generator) -> Asset:
     count = int(rng.choice([1, 1, 2, 3, 4, 5]))
     kinds = []
     for _ in range(int(rng.integers(1, 3))):
-        colour = one_of(rng, ((0.07, 0.22, 0.55), (0.70, 0.08, 0.06), (0.10, 0.35, 0.18), (0.08, 0.08, 0.09),
-                              (0.90, 0.72, 0.05),
-                              (0.60, 0.61, 0.62), (0.85, 0.40, 0.05), (0.85, 0.85, 0.83)))
+        colour = one_of(
+            rng,
+            (
+                (0.07, 0.22, 0.55),
+                (0.70, 0.08, 0.06),
+                (0.10, 0.35, 0.18),
+                (0.08, 0.08, 0.09),
+                (0.90, 0.72, 0.05),
+                (0.60, 0.61, 0.62),
+                (0.85, 0.40, 0.05),
+                (0.85, 0.85, 0.83),
+            ),
+        )
         worn = surfaces.rust(rng, colour, 64) if rng.random() < 0.4 else surfaces.sheet_metal(rng, colour, 64, 0, False)
         if rng.random() < 0.6:
             h = int(rng.integers(18, 30))
-            worn[20 : 20 + h, 4:36] = surfaces.lettering(rng, one_of(rng, ((0.92, 0.9, 0.85), (0.95, 0.75, 0.1))),
-                                                         (0.08, 0.08, 0.08),
-                                                         32, h)
-        kinds.append((b.decal(worn), b.paint(surfaces.tint(colour, 0.8), grain=0.3),
-                      b.paint(surfaces.tint(colour, 0.9))))
+            worn[20 : 20 + h, 4:36] = surfaces.lettering(
+                rng, one_of(rng, ((0.92, 0.9, 0.85), (0.95, 0.75, 0.1))), (0.08, 0.08, 0.08), 32, h
+            )
+        kinds.append(
+            (b.decal(worn), b.paint(surfaces.tint(colour, 0.8), grain=0.3), b.paint(surfaces.tint(colour, 0.9)))
+        )
     gap = uniform(rng, 0.62, 0.85)
-    spots = [(0.0, 0.0), (gap, 0.1), (0.45 * gap, 0.85 * gap),
-              (-0.5 * gap, 0.85 * gap), (1.45 * gap, 0.95 * gap)][:count]
+    spots = [(0.0, 0.0), (gap, 0.1), (0.45 * gap, 0.85 * gap), (-0.5 * gap, 0.85 * gap), (1.45 * gap, 0.95 * gap)][
+        :count
+    ]
     fallen = int(rng.integers(count)) if rng.random() < 0.55 else -1
     for i, (x, y) in enumerate(spots):
         r, tall = 0.29 * uniform(rng, 0.97, 1.03), uniform(rng, 0.85, 0.93)
         side, lid, ring = kinds[int(rng.integers(len(kinds)))]
         if i == fallen:
-            with b.at(x - 0.35 * (count > 1), y - 0.45 * (count > 1), r * 1.03, yaw=uniform(rng, -0.6, 0.6),
-                      pitch=np.pi / 2):
+            with b.at(
+                x - 0.35 * (count > 1), y - 0.45 * (count > 1), r * 1.03, yaw=uniform(rng, -0.6, 0.6), pitch=np.pi / 2
+            ):
                 _drum(b, r, tall, side, lid, ring)
             if rng.random() < 0.5:
                 angle = np.linspace(0, 2 * np.pi, 15)[:-1]
                 pool = uniform(rng, 0.3, 0.7) * (1 + 0.25 * rng.normal(size=14).clip(-1.5, 1.5))
-                b.slab([(x + 0.3 + q * np.cos(a), y - 0.4 + q * np.sin(a)) for q, a in zip(pool, angle, strict=True)],
-                       0.0, 0.006,
-                       b.paint((0.035, 0.03, 0.03)))
+                b.slab(
+                    [(x + 0.3 + q * np.cos(a), y - 0.4 + q * np.sin(a)) for q, a in zip(pool, angle, strict=True)],
+                    0.0,
+                    0.006,
+                    b.paint((0.035, 0.03, 0.03)),
+                )
         else:
             with b.at(x, y, tall / 2 + 0.008, yaw=uniform(rng, 0, 6.28)):
                 _drum(b, r, tall, side, lid, ring)
@@ -134,8 +165,11 @@ def fallen_barrier(rng: np.random.Generator) -> Asset:
     b = Builder(rng)
     kind = int(rng.integers(3))
     if kind == 0:
-        colours = (((0.80, 0.10, 0.06), (0.92, 0.92, 0.90)), ((0.93, 0.42, 0.04), (0.92, 0.92, 0.90)),
-                   ((0.93, 0.76, 0.05), (0.93, 0.42, 0.04)))[int(rng.integers(3))]
+        colours = (
+            ((0.80, 0.10, 0.06), (0.92, 0.92, 0.90)),
+            ((0.93, 0.42, 0.04), (0.92, 0.92, 0.90)),
+            ((0.93, 0.76, 0.05), (0.93, 0.42, 0.04)),
+        )[int(rng.integers(3))]
         tall, wide, long = uniform(rng, 0.6, 1.05), uniform(rng, 0.38, 0.58), uniform(rng, 1.0, 2.0)
         x = 0.0
         for i in range(int(rng.integers(1, 4))):
@@ -161,9 +195,18 @@ def _jersey(b: Builder, long: float, wide: float, tall: float, colour: Rgb) -> N
     """A hollow plastic barrier block along x with slots, plug and end tenons."""
     rng, paint = b.rng, b.paint(colour, grain=0.15)
     shade, h = b.paint(surfaces.tint(colour, 0.45)), wide / 2
-    section = [(-h, 0.0), (h, 0.0), (h, 0.16 * tall), (0.55 * h, 0.36 * tall), (0.36 * h, 0.94 * tall),
-               (0.28 * h, tall),
-               (-0.28 * h, tall), (-0.36 * h, 0.94 * tall), (-0.55 * h, 0.36 * tall), (-h, 0.16 * tall)]
+    section = [
+        (-h, 0.0),
+        (h, 0.0),
+        (h, 0.16 * tall),
+        (0.55 * h, 0.36 * tall),
+        (0.36 * h, 0.94 * tall),
+        (0.28 * h, tall),
+        (-0.28 * h, tall),
+        (-0.36 * h, 0.94 * tall),
+        (-0.55 * h, 0.36 * tall),
+        (-h, 0.16 * tall),
+    ]
     with b.at(yaw=np.pi / 2):
         b.prism(section, -long / 2, long / 2, paint)
         for x in (-0.28, 0.28):
@@ -183,9 +226,15 @@ def _gate(b: Builder, tall: float) -> None:
     long = uniform(rng, 1.8, 2.5)
     paint = b.steel if rng.random() < 0.6 else b.paint(lively(rng))
     x = long / 2
-    frame = [(-x, 0, 0.15), (-x, 0, tall - 0.12), (-x + 0.12, 0, tall), (x - 0.12, 0, tall), (x, 0, tall - 0.12),
-             (x, 0, 0.15),
-             (-x, 0, 0.15)]
+    frame = [
+        (-x, 0, 0.15),
+        (-x, 0, tall - 0.12),
+        (-x + 0.12, 0, tall),
+        (x - 0.12, 0, tall),
+        (x, 0, tall - 0.12),
+        (x, 0, 0.15),
+        (-x, 0, 0.15),
+    ]
     b.tube(frame, 0.021, paint, sides=7)
     for s in np.linspace(-x, x, int(rng.integers(12, 20)))[1:-1]:
         b.cylinder((s, 0, 0.15), (s, 0, tall), 0.009, paint, sides=5)
@@ -204,8 +253,18 @@ def _fence(b: Builder, tall: float) -> None:
     b.tube([(-x, 0, 0.05), (-x, 0, tall), (x, 0, tall), (x, 0, 0.05)], 0.022, b.steel, sides=7)
     b.cylinder((-x, 0, 0.18), (x, 0, 0.18), 0.02, b.steel, sides=6)
     if rng.random() < 0.5:
-        b.box((0, 0, tall / 2 + 0.1), (long * 0.97, 0.01, tall - 0.22), b.decal(surfaces.cloth(rng, one_of(
-            rng, ((0.12, 0.35, 0.20), (0.10, 0.25, 0.55), (0.85, 0.40, 0.05), (0.85, 0.86, 0.86))), 64, 6)))
+        b.box(
+            (0, 0, tall / 2 + 0.1),
+            (long * 0.97, 0.01, tall - 0.22),
+            b.decal(
+                surfaces.cloth(
+                    rng,
+                    one_of(rng, ((0.12, 0.35, 0.20), (0.10, 0.25, 0.55), (0.85, 0.40, 0.05), (0.85, 0.86, 0.86))),
+                    64,
+                    6,
+                )
+            ),
+        )
     for s in np.linspace(-x, x, int(rng.integers(16, 26)))[1:-1]:
         b.cylinder((s, 0, 0.18), (s, 0, tall), 0.006, b.steel, sides=4)
     for z in np.linspace(0.18, tall, 6)[1:-1]:
@@ -220,9 +279,19 @@ def tarpaulin(rng: np.random.Generator) -> Asset:
     b = Builder(rng)
     long, wide = uniform(rng, 1.2, 4.2), uniform(rng, 0.9, 3.0)
     tall = min(long, wide) * uniform(rng, 0.14, 0.32)
-    colour = one_of(rng, ((0.08, 0.25, 0.60), (0.10, 0.38, 0.20), (0.65, 0.66, 0.68), (0.85, 0.40, 0.06),
-                          (0.86, 0.86, 0.84),
-                          (0.12, 0.12, 0.13), (0.42, 0.40, 0.28), (0.70, 0.72, 0.70)))
+    colour = one_of(
+        rng,
+        (
+            (0.08, 0.25, 0.60),
+            (0.10, 0.38, 0.20),
+            (0.65, 0.66, 0.68),
+            (0.85, 0.40, 0.06),
+            (0.86, 0.86, 0.84),
+            (0.12, 0.12, 0.13),
+            (0.42, 0.40, 0.28),
+            (0.70, 0.72, 0.70),
+        ),
+    )
     skin = b.decal(surfaces.cloth(rng, colour, 128, int(rng.integers(7, 14))))
     n, m = 24, 22
     u, v = np.meshgrid(np.linspace(-1, 1, n), np.linspace(-1, 1, m), indexing="ij")
@@ -248,8 +317,9 @@ def tarpaulin(rng: np.random.Generator) -> Asset:
     for i in (0, n - 1):
         if rng.random() < 0.6:
             start = top[i, int(rng.integers(m))]
-            path = start + np.cumsum(np.insert(rng.normal(0, 0.16, (6, 3)) * \
-                                     [1, 1, 0] + [np.sign(i - 1) * 0.06, 0, 0], 0, 0, axis=0), 0)
+            path = start + np.cumsum(
+                np.insert(rng.normal(0, 0.16, (6, 3)) * [1, 1, 0] + [np.sign(i - 1) * 0.06, 0, 0], 0, 0, axis=0), 0
+            )
             path[:, 2] = 0.012
             b.tube(path.tolist(), 0.012, rope, sides=5)
     return grounded(b.asset("tarpaulin", shininess=0.3))
@@ -258,9 +328,21 @@ def tarpaulin(rng: np.random.Generator) -> Asset:
 def bicycle(rng: np.random.Generator) -> Asset:
     """A bicycle on its stand or lying on its side."""
     b = Builder(rng)
-    paint = b.paint(one_of(rng, ((0.70, 0.08, 0.07), (0.08, 0.25, 0.55), (0.10, 0.40, 0.25), (0.07, 0.07, 0.08),
-                                 (0.85, 0.85, 0.86),
-                                 (0.93, 0.72, 0.06), (0.30, 0.65, 0.62))), grain=0.08)
+    paint = b.paint(
+        one_of(
+            rng,
+            (
+                (0.70, 0.08, 0.07),
+                (0.08, 0.25, 0.55),
+                (0.10, 0.40, 0.25),
+                (0.07, 0.07, 0.08),
+                (0.85, 0.85, 0.86),
+                (0.93, 0.72, 0.06),
+                (0.30, 0.65, 0.62),
+            ),
+        ),
+        grain=0.08,
+    )
     lying = rng.random() < 0.5
     roll = float(rng.choice([-1, 1])) * uniform(rng, 1.33, 1.42) if lying else uniform(rng, 0.08, 0.16)
     r, base = uniform(rng, 0.29, 0.35), uniform(rng, 0.98, 1.12)
@@ -276,13 +358,28 @@ def bicycle(rng: np.random.Generator) -> Asset:
         b.tube([(neck[0] + 0.03, 0, neck[2] - 0.13), crank], 0.021, paint, sides=8)
         b.tube([neck, seat_joint if down > 0.5 else (-0.14, 0.0, 0.5)], 0.018, paint, sides=8)
         for side in (-1, 1):
-            b.tube([(crank[0], side * 0.03, crank[2]), (rear[0], side * 0.05, r),
-                    (seat_joint[0], side * 0.02, seat_joint[2])], 0.010,
-                   paint)
+            b.tube(
+                [
+                    (crank[0], side * 0.03, crank[2]),
+                    (rear[0], side * 0.05, r),
+                    (seat_joint[0], side * 0.02, seat_joint[2]),
+                ],
+                0.010,
+                paint,
+            )
         b.tube([seat_joint, seat], 0.014, b.steel)
-        b.prism([(seat[0] - 0.13, 0.86), (seat[0] + 0.15, 0.88), (seat[0] + 0.15, 0.90), (seat[0] - 0.1, 0.93),
-                 (seat[0] - 0.14, 0.91)],
-                -0.06, 0.06, b.rubber)
+        b.prism(
+            [
+                (seat[0] - 0.13, 0.86),
+                (seat[0] + 0.15, 0.88),
+                (seat[0] + 0.15, 0.90),
+                (seat[0] - 0.1, 0.93),
+                (seat[0] - 0.14, 0.91),
+            ],
+            -0.06,
+            0.06,
+            b.rubber,
+        )
         b.cylinder((crank[0], 0.035, crank[2]), (crank[0], 0.05, crank[2]), 0.095, b.steel, sides=14)
         spin = uniform(rng, 0, 6.28)
         for side in (-1, 1):
@@ -321,5 +418,10 @@ def _cycle_wheel(b: Builder, centre: tuple[float, float, float], r: float, tyre:
     hoop(b, centre, r - 2.2 * tyre, tyre * 0.6, b.steel, 22, 4)
     b.cylinder((x, -0.05, z), (x, 0.05, z), 0.022, b.steel, sides=8)
     for i, a in enumerate(np.arange(14) * 2 * np.pi / 14):
-        b.cylinder((x, 0.03 * (-1) ** i, z), (x + (r - 2 * tyre) * np.cos(a),
-                   y, z + (r - 2 * tyre) * np.sin(a)), 0.0028, b.steel, sides=3)
+        b.cylinder(
+            (x, 0.03 * (-1) ** i, z),
+            (x + (r - 2 * tyre) * np.cos(a), y, z + (r - 2 * tyre) * np.sin(a)),
+            0.0028,
+            b.steel,
+            sides=3,
+        )

@@ -12,8 +12,12 @@ from training.apron.solids import Asset, Builder, Swatch
 def inspection_robot(rng: np.random.Generator) -> Asset:
     """A four-legged or tracked robot with a sensor mast."""
     b = Builder(rng)
-    shell = b.paint(one_of(rng, ((0.93, 0.73, 0.05), (0.90, 0.90, 0.91), (0.85, 0.30, 0.08), (0.25, 0.30, 0.22),
-                                 (0.16, 0.17, 0.18))), grain=0.08)
+    shell = b.paint(
+        one_of(
+            rng, ((0.93, 0.73, 0.05), (0.90, 0.90, 0.91), (0.85, 0.30, 0.08), (0.25, 0.30, 0.22), (0.16, 0.17, 0.18))
+        ),
+        grain=0.08,
+    )
     dark = b.paint((0.08, 0.085, 0.09), grain=0.2)
     top = _quadruped(b, shell, dark) if rng.random() < 0.5 else _tracked(b, shell, dark)
     if rng.random() < 0.8:
@@ -26,8 +30,16 @@ def _quadruped(b: Builder, shell: Swatch, dark: Swatch) -> float:
     length, width, hip = uniform(rng, 0.8, 1.25), uniform(rng, 0.24, 0.36), uniform(rng, 0.5, 0.75)
     tall = uniform(rng, 0.15, 0.24)
     h = tall / 2
-    profile = [(-0.5 * length, -0.6 * h), (-0.4 * length, -h), (0.4 * length, -h), (0.53 * length, -0.2 * h),
-               (0.5 * length, 0.6 * h), (0.42 * length, h), (-0.42 * length, h), (-0.52 * length, 0.4 * h)]
+    profile = [
+        (-0.5 * length, -0.6 * h),
+        (-0.4 * length, -h),
+        (0.4 * length, -h),
+        (0.53 * length, -0.2 * h),
+        (0.5 * length, 0.6 * h),
+        (0.42 * length, h),
+        (-0.42 * length, h),
+        (-0.52 * length, 0.4 * h),
+    ]
     b.prism([(x, z + hip) for x, z in profile], -width / 2, width / 2, shell)
     b.box((0, 0, hip), (length * 0.6, width * 1.02, tall * 0.45), dark)
     b.box((0.5 * length, 0, hip + 0.1 * h), (0.05, width * 0.7, tall * 0.55), b.glass)
@@ -100,8 +112,17 @@ def _sensor_mast(b: Builder, x: float, z: float, shell: Swatch, dark: Swatch) ->
 def forklift(rng: np.random.Generator) -> Asset:
     """A counterbalanced truck: mast and forks in front, driver's guard, heavy round stern; sometimes loaded."""
     b = Builder(rng)
-    body = one_of(rng, ((0.95, 0.55, 0.03), (0.93, 0.76, 0.06), (0.72, 0.10, 0.07), (0.35, 0.55, 0.20),
-                        (0.80, 0.80, 0.78), (0.10, 0.30, 0.55)))
+    body = one_of(
+        rng,
+        (
+            (0.95, 0.55, 0.03),
+            (0.93, 0.76, 0.06),
+            (0.72, 0.10, 0.07),
+            (0.35, 0.55, 0.20),
+            (0.80, 0.80, 0.78),
+            (0.10, 0.30, 0.55),
+        ),
+    )
     paint, dark = b.paint(body), b.paint((0.11, 0.11, 0.12), grain=0.25)
     length, width, roof = uniform(rng, 1.7, 2.6), uniform(rng, 1.0, 1.35), uniform(rng, 2.0, 2.3)
     r0, r1 = uniform(rng, 0.27, 0.36), uniform(rng, 0.21, 0.27)
@@ -110,12 +131,25 @@ def forklift(rng: np.random.Generator) -> Asset:
         b.wheel((nose - r0 * 0.9, side * (width / 2 - 0.11), r0), r0, 0.24, hub=paint)
         b.wheel((tail + 0.42, side * (width / 2 - 0.13), r1), r1, 0.20, hub=paint)
     seat = uniform(rng, 0.85, 1.0)
-    stern = [(tail + 0.08, belly + 0.10), (tail + 0.62, belly + 0.32), (tail + 0.75, seat), (tail + 0.15, seat + 0.06),
-             (tail, seat - 0.16), (tail - 0.03, belly + 0.45)]
+    stern = [
+        (tail + 0.08, belly + 0.10),
+        (tail + 0.62, belly + 0.32),
+        (tail + 0.75, seat),
+        (tail + 0.15, seat + 0.06),
+        (tail, seat - 0.16),
+        (tail - 0.03, belly + 0.45),
+    ]
     b.prism(stern, -width * 0.47, width * 0.47, b.paint(surfaces.tint(body, 0.55) if rng.random() < 0.4 else body))
-    cowl = [(tail + 0.6, belly + 0.05), (nose - 0.1, belly), (nose - 0.05, 0.75), (nose - 0.3, 0.95),
-            (nose - 0.42, 0.5),
-            (tail + 1.0, 0.5), (tail + 0.95, seat), (tail + 0.6, seat)]
+    cowl = [
+        (tail + 0.6, belly + 0.05),
+        (nose - 0.1, belly),
+        (nose - 0.05, 0.75),
+        (nose - 0.3, 0.95),
+        (nose - 0.42, 0.5),
+        (tail + 1.0, 0.5),
+        (tail + 0.95, seat),
+        (tail + 0.6, seat),
+    ]
     b.prism(cowl, -width * 0.42, width * 0.42, paint)
     b.box((tail + 0.8, 0, seat + 0.06), (0.45, 0.48, 0.12), dark)
     b.box((tail + 0.58, 0, seat + 0.32), (0.1, 0.46, 0.5), dark, pitch=-0.12)
@@ -123,9 +157,17 @@ def forklift(rng: np.random.Generator) -> Asset:
     b.cylinder((nose - 0.52, 0, 1.14), (nose - 0.49, 0, 1.17), 0.17, dark, sides=14)
     hy = width * 0.42
     for side in (-1, 1):  # driver's guard
-        b.tube([(nose - 0.12, side * hy, 0.75), (nose - 0.45, side * hy * 0.95, roof),
+        b.tube(
+            [
+                (nose - 0.12, side * hy, 0.75),
+                (nose - 0.45, side * hy * 0.95, roof),
                 (tail + 0.35, side * hy * 0.95, roof),
-                (tail + 0.12, side * hy, seat)], 0.035, dark, sides=6)
+                (tail + 0.12, side * hy, seat),
+            ],
+            0.035,
+            dark,
+            sides=6,
+        )
     for x in np.linspace(nose - 0.45, tail + 0.35, 7):
         b.box((x, 0, roof), (0.05, hy * 1.9, 0.04), dark)
     b.beacon((tail + 0.4, 0, roof + 0.02), 0.07)
@@ -148,15 +190,26 @@ def forklift(rng: np.random.Generator) -> Asset:
     fork, gap = uniform(rng, 0.95, 1.25), uniform(rng, 0.2, 0.32)
     for side in (-1, 1):
         b.box((x + 0.19, side * gap, lift + 0.26), (0.05, 0.12, 0.5), b.steel)
-        b.prism([(x + 0.17, lift), (x + 0.17 + fork, lift + 0.02), (x + 0.17 + fork, lift + 0.03),
-                 (x + 0.17, lift + 0.055)],
-                side * gap - 0.06, side * gap + 0.06, b.steel)
+        b.prism(
+            [
+                (x + 0.17, lift),
+                (x + 0.17 + fork, lift + 0.02),
+                (x + 0.17 + fork, lift + 0.03),
+                (x + 0.17, lift + 0.055),
+            ],
+            side * gap - 0.06,
+            side * gap + 0.06,
+            b.steel,
+        )
     if rng.random() < 0.35:  # a load
         tall, card = uniform(rng, 0.4, 1.1), surfaces.jitter(rng, (0.62, 0.46, 0.29), 0.06)
         pine = b.decal(surfaces.wood(rng, (0.66, 0.52, 0.35), 32, 3))
         b.box((x + 0.72, 0, lift + 0.12), (1.0, 1.1, 0.14), pine)
-        b.box((x + 0.72, 0, lift + 0.19 + tall / 2), (0.95, 1.02, tall), b.decal(
-            surfaces.collage(rng, [card, surfaces.tint(card, 0.85), (0.75, 0.66, 0.48)], 64)))
+        b.box(
+            (x + 0.72, 0, lift + 0.19 + tall / 2),
+            (0.95, 1.02, tall),
+            b.decal(surfaces.collage(rng, [card, surfaces.tint(card, 0.85), (0.75, 0.66, 0.48)], 64)),
+        )
     return b.asset("forklift", shininess=0.4)
 
 
@@ -170,12 +223,22 @@ def cable_reel(rng: np.random.Generator) -> Asset:
         face = b.decal(surfaces.wood(rng, tone, 128, int(rng.integers(6, 12))))
         rim = b.paint(surfaces.tint(tone, 0.8), grain=0.3)
     else:
-        tone = one_of(rng, ((0.10, 0.30, 0.60), (0.85, 0.45, 0.05),
-                      (0.12, 0.12, 0.13), (0.55, 0.10, 0.08), (0.4, 0.42, 0.43)))
+        tone = one_of(
+            rng, ((0.10, 0.30, 0.60), (0.85, 0.45, 0.05), (0.12, 0.12, 0.13), (0.55, 0.10, 0.08), (0.4, 0.42, 0.43))
+        )
         face = rim = b.paint(tone)
-    cable = one_of(rng, ((0.05, 0.05, 0.055), (0.85, 0.40, 0.05), (0.10, 0.25, 0.55), (0.55, 0.56, 0.58),
-                         (0.70, 0.10, 0.08),
-                         (0.75, 0.70, 0.10)), 0.02)
+    cable = one_of(
+        rng,
+        (
+            (0.05, 0.05, 0.055),
+            (0.85, 0.40, 0.05),
+            (0.10, 0.25, 0.55),
+            (0.55, 0.56, 0.58),
+            (0.70, 0.10, 0.08),
+            (0.75, 0.70, 0.10),
+        ),
+        0.02,
+    )
     wound = b.decal(surfaces.stripes(rng, [cable, surfaces.tint(cable, 0.55)], 128, np.pi / 2, uniform(rng, 24, 44)))
     bare = rng.random() < 0.2
     core = radius * (uniform(rng, 0.35, 0.5) if bare else uniform(rng, 0.6, 0.92))
@@ -200,9 +263,13 @@ def cable_reel(rng: np.random.Generator) -> Asset:
     if not flat and not bare and rng.random() < 0.6:  # the loose end
         r, y = max(0.012, radius * 0.03), uniform(rng, -0.3, 0.3) * width
         run = uniform(rng, 0.3, 1.2)
-        way = [(core * 0.95, y, radius), (core * 0.98, y, radius * 0.4), (core * 1.1, y, r),
-               (core + run * 0.6, y + 0.15, r),
-               (core + run, y - 0.1, r)]
+        way = [
+            (core * 0.95, y, radius),
+            (core * 0.98, y, radius * 0.4),
+            (core * 1.1, y, r),
+            (core + run * 0.6, y + 0.15, r),
+            (core + run, y - 0.1, r),
+        ]
         b.tube(way, r, b.paint(cable), sides=6)
     return grounded(b.asset("cable_reel", shininess=0.15))
 
@@ -219,8 +286,11 @@ def _chain(b: Builder, x: float, z0: float, z1: float) -> None:
 def mobile_crane_hoist(rng: np.random.Generator) -> Asset:
     """An engine hoist with a raised boom, or a rolling gantry frame; chain, hook and castors."""
     b = Builder(rng)
-    paint = b.paint(one_of(rng, ((0.72, 0.08, 0.06), (0.93, 0.72, 0.05), (0.90, 0.42, 0.05), (0.08, 0.28, 0.58),
-                                 (0.25, 0.27, 0.29))))
+    paint = b.paint(
+        one_of(
+            rng, ((0.72, 0.08, 0.06), (0.93, 0.72, 0.05), (0.90, 0.42, 0.05), (0.08, 0.28, 0.58), (0.25, 0.27, 0.29))
+        )
+    )
     dark = b.paint((0.09, 0.09, 0.10), grain=0.25)
     bar, castor = uniform(rng, 0.07, 0.12), uniform(rng, 0.06, 0.10)
     base = 2 * castor + bar / 2

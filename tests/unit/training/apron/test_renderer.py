@@ -41,16 +41,21 @@ def renderer(egl: None) -> Iterator[Renderer]:
         yield one
 
 
-def _shoot(renderer: Renderer, placed: list[Placed], view: View = VIEW, condition: str = "day",
-           seed: int = 0) -> Picture:
+def _shoot(
+    renderer: Renderer, placed: list[Placed], view: View = VIEW, condition: str = "day", seed: int = 0
+) -> Picture:
     return renderer.shoot(view, placed, PRESETS[condition], np.random.default_rng(seed))
 
 
 def _ahead(slot: int, distance_m: float, bearing_rad: float = 0.0, yaw_rad: float = 0.0) -> Placed:
     """On the ground before :data:`VIEW`; bearing positive to the left."""
     angle = VIEW.yaw_rad + bearing_rad
-    return Placed(slot, VIEW.xyz_m[0] + distance_m * np.cos(angle), VIEW.xyz_m[1] + distance_m * np.sin(angle),
-                  VIEW.yaw_rad + yaw_rad)
+    return Placed(
+        slot,
+        VIEW.xyz_m[0] + distance_m * np.cos(angle),
+        VIEW.xyz_m[1] + distance_m * np.sin(angle),
+        VIEW.yaw_rad + yaw_rad,
+    )
 
 
 def _project(view: View, xyz_m: np.ndarray) -> np.ndarray:
@@ -106,8 +111,9 @@ def test_two_renderers_do_not_paint_into_each_other(renderer: Renderer) -> None:
 
 
 @pytest.mark.parametrize(("pitch", "roll"), [(0.0, 0.0), (0.15, 0.0), (0.05, 0.1), (0.3, -0.2)])
-def test_depth_and_surface_of_the_ground_are_where_the_rays_meet_it(renderer: Renderer, pitch: float,
-                                                                     roll: float) -> None:
+def test_depth_and_surface_of_the_ground_are_where_the_rays_meet_it(
+    renderer: Renderer, pitch: float, roll: float
+) -> None:
     view = replace(VIEW, pitch_rad=pitch, roll_rad=roll)
     picture, rays = _shoot(renderer, [], view), view.rays_world()
     with np.errstate(divide="ignore"):
@@ -246,8 +252,9 @@ def apron(egl: None) -> Iterator[Renderer]:
 @pytest.mark.parametrize("name", PRESETS)
 def test_every_condition_renders(apron: Renderer, name: str) -> None:
     world, rng = apron.world, np.random.default_rng(3)
-    scene = draw_scene(world, rng, slots=range(len(world.assets)), count=(3, 5), condition=name, height_px=H,
-                       width_px=W)
+    scene = draw_scene(
+        world, rng, slots=range(len(world.assets)), count=(3, 5), condition=name, height_px=H, width_px=W
+    )
     picture = apron.shoot(scene.view, scene.placed, scene.conditions, rng)
     assert picture.rgb.std() > 2
     assert set(np.unique(picture.label)) <= {*range(len(STUFF)), *(ASSET_FIRST + p.slot for p in scene.placed)}

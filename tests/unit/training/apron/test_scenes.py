@@ -19,8 +19,9 @@ NAMES = ("bus", "cone", "person", "baggage_tractor", "belt_loader", "dolly_train
 @pytest.fixture(scope="module")
 def world() -> World:
     makers = [*(KNOWN[name] for name in NAMES), *[CLUTTER["clutter"]] * 6]
-    return build_world([make(np.random.default_rng([3, k])) for k, make in enumerate(makers)],
-                       np.random.default_rng(0), scenery=False)
+    return build_world(
+        [make(np.random.default_rng([3, k])) for k, make in enumerate(makers)], np.random.default_rng(0), scenery=False
+    )
 
 
 def _draw(world: World, seed: int, **more: object) -> Scene:
