@@ -88,9 +88,7 @@ def knowledge_from_bank(bank: PrototypeBank, snapshot: str, method: str) -> Know
 def map_from_tokens(tokens: np.ndarray, knowledge: Knowledge) -> OodMap:
     """Patch tokens [Hp, Wp, C] of unit length -> how unfamiliar every patch is."""
     flat = tokens.reshape(-1, tokens.shape[-1])
-    scores = knowledge.scorer(
-        knowledge.index.mean_similarity(flat), knowledge.index.class_similarity(flat), knowledge.tails
-    )
+    scores = knowledge.scorer(knowledge.index.similarity(flat), knowledge.tails)
     return ood_map(scores, (tokens.shape[0], tokens.shape[1]), knowledge.index.names)
 
 

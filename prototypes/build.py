@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -46,8 +47,8 @@ def learn_apron(engine: Engine, plans: Sequence[WorldPlan], report: Report) -> P
         for frame in frames:
             collector.add(frame.rgb, frame.label, frame.names)
         report("bank frames", done, len(plans))
-    guards = {name: _sample(collector.tokens[name], GUARD_TOKENS) for name in sorted(PROTECTED)}
-    guards["debris"] = _sample(collector.tokens["clutter"], GUARD_TOKENS)
+    guards = {**{name: name for name in sorted(PROTECTED)}, "debris": "clutter"}
+    tokens_of = {guard: _sample(collector.tokens[name], GUARD_TOKENS) for guard, name in guards.items()}
     classes = tuple(
         learn_class(
             name,
@@ -64,8 +65,9 @@ def learn_apron(engine: Engine, plans: Sequence[WorldPlan], report: Report) -> P
         model_fingerprint=engine.manifest.fingerprint,
         classes=classes,
         calibrations=(),
-        guard_tokens=np.concatenate(list(guards.values())),
-        guard_names=tuple(name for name, tokens in guards.items() for _ in tokens),
+        guard_tokens=np.concatenate(list(tokens_of.values())),
+        guard_names=tuple(guard for guard, tokens in tokens_of.items() for _ in tokens),
+        guard_support=tuple((guard, crop) for guard, name in guards.items() for crop in collector.crops[name]),
     )
 
 
@@ -97,7 +99,7 @@ def build_apron(
     engine = load_engine(model)
     bank = learn_apron(engine, bank_plans(worlds), report)
     calibrations = calibrate(engine, bank, clean_plans(SEED_CALIBRATION, calibration_worlds), alpha, report)
-    bank = PrototypeBank(bank.model_fingerprint, bank.classes, calibrations, bank.guard_tokens, bank.guard_names)
+    bank = replace(bank, calibrations=calibrations)
     BankStore(out).create(bank, "prototypes build", f"apron simulator: {len(bank.classes)} classes")
     return bank
 

@@ -105,12 +105,15 @@ class PrototypeBank:
     calibrations: tuple[Calibration, ...]  # one per scoring method
     guard_tokens: np.ndarray  # [G, C] float32, unit length: patches that must stay unknown
     guard_names: tuple[str, ...]  # [G] what each guard patch shows
+    guard_support: tuple[tuple[str, SupportCrop], ...] = ()  # pictures of guarded things by name, for a new model
 
     def __post_init__(self) -> None:
         _require_name("PrototypeBank.model_fingerprint", self.model_fingerprint)
         _require_tuple_of("PrototypeBank.classes", self.classes, KnownClass)
         _require_tuple_of("PrototypeBank.calibrations", self.calibrations, Calibration)
         _require_tuple_of("PrototypeBank.guard_names", self.guard_names, str)
+        _require_tuple_of("PrototypeBank.guard_support", self.guard_support, tuple)
+        _require_tuple_of("PrototypeBank.guard_support: crops", tuple(c for _, c in self.guard_support), SupportCrop)
         _require_distinct("PrototypeBank.classes: names", self.names)
         _require_distinct("PrototypeBank.calibrations: methods", [c.method for c in self.calibrations])
         for name in self.guard_names:

@@ -21,7 +21,8 @@ DTYPE_AND_NDIM = {
 def arrays_from_bank(bank: PrototypeBank) -> dict[str, np.ndarray]:
     """The arrays of :data:`DTYPE_AND_NDIM`."""
     no_rows = np.zeros((0, bank.channels), np.float32)
-    crops = b"".join(part for known in bank.classes for crop in known.support for part in (crop.jpeg, crop.mask_png))
+    all_crops = [*(crop for known in bank.classes for crop in known.support), *(crop for _, crop in bank.guard_support)]
+    crops = b"".join(part for crop in all_crops for part in (crop.jpeg, crop.mask_png))
     return {
         "guard_tokens": bank.guard_tokens,
         "held_out_similarity": np.concatenate([no_rows[:, 0], *(c.held_out_similarity for c in bank.classes)]),
@@ -36,6 +37,7 @@ def meta_from_bank(bank: PrototypeBank) -> dict[str, Any]:
     return {
         "model_fingerprint": bank.model_fingerprint,
         "guard_names": list(bank.guard_names),
+        "guard_support": [{"name": name, **_json_from_crop(crop)} for name, crop in bank.guard_support],
         "calibrations": [
             {
                 "method": c.method,
@@ -52,9 +54,7 @@ def meta_from_bank(bank: PrototypeBank) -> dict[str, Any]:
                 "protected": c.protected,
                 "prototypes": len(c.prototypes),
                 "held_out": len(c.held_out_similarity),
-                "support": [
-                    {"sha256": s.sha256, "jpeg_bytes": len(s.jpeg), "mask_bytes": len(s.mask_png)} for s in c.support
-                ],
+                "support": [_json_from_crop(s) for s in c.support],
             }
             for c in bank.classes
         ],
@@ -73,13 +73,11 @@ def bank_from_contents(meta: dict[str, Any], arrays: dict[str, np.ndarray]) -> P
             prototypes=prototypes.take(c["prototypes"]),
             mean=means.take(1)[0],
             held_out_similarity=held_out.take(c["held_out"]),
-            support=tuple(
-                SupportCrop(crops.take(s["jpeg_bytes"]).tobytes(), crops.take(s["mask_bytes"]).tobytes(), s["sha256"])
-                for s in c["support"]
-            ),
+            support=tuple(_take_crop(crops, s) for s in c["support"]),
         )
         for c in meta["classes"]
     )
+    guard_support = tuple((s["name"], _take_crop(crops, s)) for s in meta["guard_support"])
     for what, cut in (("prototypes", prototypes), ("held_out", held_out), ("means", means), ("support", crops)):
         if cut.start != len(cut.array):
             raise ValueError(f"{what}: {len(cut.array)} stored, {cut.start} declared")
@@ -88,7 +86,7 @@ def bank_from_contents(meta: dict[str, Any], arrays: dict[str, np.ndarray]) -> P
         for c in meta["calibrations"]
     )
     names = tuple(meta["guard_names"])
-    return PrototypeBank(meta["model_fingerprint"], classes, calibrations, arrays["guard_tokens"], names)
+    return PrototypeBank(meta["model_fingerprint"], classes, calibrations, arrays["guard_tokens"], names, guard_support)
 
 
 class _Cut:
@@ -102,6 +100,15 @@ class _Cut:
             raise ValueError(f"wanted {length} rows, {len(self.array) - self.start} are left")
         self.start += length
         return self.array[self.start - length : self.start]
+
+
+def _json_from_crop(crop: SupportCrop) -> dict[str, Any]:
+    return {"sha256": crop.sha256, "jpeg_bytes": len(crop.jpeg), "mask_bytes": len(crop.mask_png)}
+
+
+def _take_crop(crops: _Cut, meta: dict[str, Any]) -> SupportCrop:
+    jpeg, mask = crops.take(meta["jpeg_bytes"]), crops.take(meta["mask_bytes"])
+    return SupportCrop(jpeg.tobytes(), mask.tobytes(), meta["sha256"])
 
 
 def _json_from_float(value: float) -> float | None:

@@ -18,6 +18,19 @@ from airside.errors import UsageError
 _UNIT_SQUARE_TOLERANCE = 0.02  # on |token|^2: half-precision engines round
 
 
+SOFT_TEMPERATURE = 0.12  # of cosine; chosen on development frames of the simulator, see MODEL_CARD.md
+
+
+@dataclass(frozen=True, slots=True)
+class Similarity:
+    """Everything a scorer may ask about T patches, as cosines (high = alike), by class of the bank."""
+
+    to_means: np.ndarray  # [T, classes] with each class's mean
+    to_prototypes: np.ndarray  # [T, classes] with each class's nearest prototype
+    soft: np.ndarray  # [T, classes] soft maximum over each class's prototypes, t log mean exp(cos / t)
+    to_guard: np.ndarray  # [T] with the mean of the patches that must stay unknown; 0 where the bank keeps none
+
+
 @dataclass(frozen=True, slots=True)
 class Nearest:
     """The ``k`` most similar prototypes of the whole bank per token, best first."""
@@ -38,6 +51,10 @@ class PrototypeIndex:
         self.prototypes = np.concatenate([no_rows, *(c.prototypes for c in bank.classes)])  # [P, C], class by class
         self.means = np.concatenate([no_rows, *(c.mean[None] for c in bank.classes)])  # [classes, C]
         self.class_of_prototype = np.repeat(np.arange(len(counts), dtype=np.int32), counts)  # [P]
+        apart = np.array([name not in bank.names for name in bank.guard_names], bool)
+        guard = bank.guard_tokens[apart].sum(axis=0) if apart.any() else np.zeros(bank.channels, np.float32)
+        self.guard_mean = guard / max(float(np.linalg.norm(guard)), 1e-12)  # [C], of groups that are no class
+        self._counts = np.array(counts, np.float32)
         self._starts = np.cumsum([0, *counts[:-1]]).astype(np.intp)[: len(counts)]
 
     def class_similarity(self, tokens: np.ndarray) -> np.ndarray:
@@ -59,6 +76,19 @@ class PrototypeIndex:
         self._require_tokens(tokens)
         similarity: np.ndarray = tokens @ self.means.T
         return similarity
+
+    def similarity(self, tokens: np.ndarray) -> Similarity:
+        """All cosines of ``tokens`` [T, C] float32, unit length, from one matrix product a kind."""
+        self._require_tokens(tokens)
+        empty = np.zeros((len(tokens), 0), np.float32)
+        to_guard = tokens @ self.guard_mean.astype(np.float32)
+        if not self.names:
+            return Similarity(empty, empty, empty, to_guard)
+        cosine = self.prototypes @ tokens.T  # [P, T]
+        best = np.maximum.reduceat(cosine, self._starts, axis=0)
+        mass = np.add.reduceat(np.exp(cosine / SOFT_TEMPERATURE), self._starts, axis=0) / self._counts[:, None]
+        soft = SOFT_TEMPERATURE * np.log(mass)
+        return Similarity(tokens @ self.means.T, np.ascontiguousarray(best.T), np.ascontiguousarray(soft.T), to_guard)
 
     def nearest(self, tokens: np.ndarray, k: int) -> Nearest:
         """The ``k`` most similar prototypes; ``k`` from 1 to the bank's number of prototypes."""

@@ -16,6 +16,7 @@ from airside.assets import require_own_bank
 from airside.bank.bank import Calibration, PrototypeBank
 from airside.bank.snapshot import SnapshotInfo
 from airside.bank.store import BankStore
+from airside.commands import calibrate
 from airside.commands.artifacts import (
     add_bank_option,
     add_model_option,
@@ -61,6 +62,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     moved = action("migrate", _migrate, "learn every class again with another model, from the kept support crops")
     add_model_option(moved)
     add_provenance_options(moved)
+    tuned = action("calibrate", _calibrate, "set the site's threshold from its own clean frames")
+    calibrate.add_arguments(tuned)
+    add_model_option(tuned)
+    add_provenance_options(tuned)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -176,11 +181,20 @@ def _migrate(args: argparse.Namespace) -> int:
     lines = [
         f"snapshot {info.number} ({info.id[:12]}): {len(after.classes)} classes learnt again "
         f"with {engine.manifest.name}",
-        "thresholds are not calibrated for this model: until they are, every tick says DEGRADED",
+        "thresholds are not calibrated for this model: until `airside bank calibrate` every tick says DEGRADED",
     ]
     if lost:
         lines.append(f"WARNING: guarded patches of {', '.join(lost)} keep no pictures and are not guarded any more")
     return _tell(args, _info_json(info) | {"guards_lost": lost}, "\n".join(lines))
+
+
+def _calibrate(args: argparse.Namespace) -> int:
+    found, snapshot = calibrate.calibrate(args)
+    text = (
+        f"{found.method}: threshold {found.threshold:.4f} from {found.clean_frames} clean frames; "
+        f"of frames like these at most {found.alpha:.1%} should alarm"
+    )
+    return _tell(args, {"snapshot": snapshot, **_calibration_json(found)}, text)
 
 
 def _info_json(info: SnapshotInfo) -> dict[str, Any]:

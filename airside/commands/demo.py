@@ -22,6 +22,7 @@ from airside.cameras.sources import open_camera
 from airside.commands.register import register
 from airside.commands.run_files import make_out
 from airside.commands.run_summary import RunSummary
+from airside.commands.support_files import Hint
 from airside.commands.watching import watch
 from airside.config import SiteConfig, load_rig
 from airside.engine.engine import Engine
@@ -69,7 +70,8 @@ def run(args: argparse.Namespace) -> int:
     print(f"1. the drive, with the embedded bank: {script.unknown_type!r} is nowhere in it")
     before, before_run = drive(assets, engine, store, args.out / "before")
     print(f"2. an operator shows {len(script.support)} pictures")
-    pictures, boxes = [p for p, _ in script.support], [b for _, b in script.support]
+    pictures = [path for path, _ in script.support]
+    boxes: list[Hint] = [box for _, box in script.support]
     taught = register(store, engine, script.unknown_type, pictures, boxes,
                       model_name=str(embedded_model()), author="demo")  # fmt: skip
     print(f"   {script.unknown_type!r} is known after {taught.register_ms:.0f} ms, snapshot {taught.snapshot.id[:12]}")

@@ -150,27 +150,29 @@ def migrate(bank: PrototypeBank, engine: Engine) -> PrototypeBank:
 
     Raises :class:`InputError` for a class that keeps no crops.
     """
-    empty = replace(
-        bank,
-        model_fingerprint=engine.manifest.fingerprint,
-        classes=(),
-        calibrations=(),
-        guard_tokens=np.zeros((0, engine.manifest.token_width), np.float32),
-        guard_names=(),
+    bare = PrototypeBank(
+        engine.manifest.fingerprint, (), (), np.zeros((0, engine.manifest.token_width), np.float32), ()
     )
-    background = Background(empty)
+    background = Background(bare)
+
+    def embedded(name: str, crops: Sequence[SupportCrop]) -> list[np.ndarray]:
+        pictures = [decode_crop(crop, f"{name} #{k}") for k, crop in enumerate(crops)]
+        return object_tokens(engine, pictures, background, boxed=False)[0]
+
     classes: list[KnownClass] = []
     for old in bank.classes:
         if not old.support:
             raise InputError(f"class {old.name!r} keeps no support crops; register it again with the new model")
-        pictures = [decode_crop(c, f"{old.name} #{k}") for k, c in enumerate(old.support)]
-        tokens, _ = object_tokens(engine, pictures, background, boxed=False)
+        tokens = embedded(old.name, old.support)
         classes.append(learn_class(old.name, old.kind, tokens, old.support, protected=old.protected))
-    moved = replace(empty, classes=tuple(classes))
-    guards = [(c.name, p) for c in classes if c.protected for p in c.prototypes]
-    if not guards:
-        return moved
-    return replace(moved, guard_tokens=np.stack([p for _, p in guards]), guard_names=tuple(n for n, _ in guards))
+    guards = [(name, token) for name, crop in bank.guard_support for token in np.concatenate(embedded(name, [crop]))]
+    return replace(
+        bare,
+        classes=tuple(classes),
+        guard_tokens=np.stack([token for _, token in guards]) if guards else bare.guard_tokens,
+        guard_names=tuple(name for name, _ in guards),
+        guard_support=bank.guard_support,
+    )
 
 
 def _run(engine: Engine, views: Sequence[SupportView]) -> list[np.ndarray]:

@@ -8,12 +8,15 @@ from typing import NamedTuple
 
 import numpy as np
 
+from airside.bank.search import SOFT_TEMPERATURE, Similarity
 from airside.errors import InputError, UsageError
 from airside.messages import OodMap
 from airside.ood.calibration import TailModel
 from airside.ood.logit import sigmoid, soft_limit
 
 PROWL_FLAG_BELOW = 0.55  # similarity under which PROWL calls a patch unknown
+GUARD_WEIGHT = 0.4  # chosen on development frames of the simulator, with the next two and SOFT_TEMPERATURE
+EVIDENCE_CENTRE, EVIDENCE_SCALE = 0.75, 0.05  # evidence that scores one half, and per unit of log odds
 TIE_BREAK = 1e-4  # of a logit per unit of cosine: orders equal tail probabilities, moves none visibly
 
 
@@ -25,8 +28,7 @@ class PatchScores(NamedTuple):
     similarity: np.ndarray  # [T] float32, cosine with that class
 
 
-# (similarity_to_means [T, n], similarity_to_prototypes [T, n], tail model) -> PatchScores
-ScoreFunction = Callable[[np.ndarray, np.ndarray, TailModel | None], PatchScores]
+ScoreFunction = Callable[[Similarity, TailModel | None], PatchScores]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,48 +39,68 @@ class Scorer:
     needs_tails: bool
     uncalibrated_threshold: float  # on ood_score; promises nothing, a site's own comes from conformal.py
 
-    def __call__(self, to_means: np.ndarray, to_prototypes: np.ndarray, tails: TailModel | None) -> PatchScores:
-        """Score T patches from cosines [T, n_classes] with class means and with nearest prototypes.
+    def __call__(self, similarity: Similarity, tails: TailModel | None) -> PatchScores:
+        """Score T patches.
 
         Raises :class:`InputError` on a similarity that is not finite (NaN must never read as known) and
         :class:`UsageError` on shapes that differ, no classes, or a missing tail model.
         """
-        if to_means.ndim != 2 or to_means.shape != to_prototypes.shape or to_means.shape[1] == 0:
-            raise UsageError(
-                f"similarities must both be [T, n_classes], got {list(to_means.shape)} and {list(to_prototypes.shape)}"
-            )
-        if not (np.isfinite(to_means).all() and np.isfinite(to_prototypes).all()):
+        shape = similarity.to_means.shape
+        by_class = (similarity.to_means, similarity.to_prototypes, similarity.soft)
+        if len(shape) != 2 or shape[1] == 0 or any(s.shape != shape for s in by_class):
+            raise UsageError(f"similarities must all be [T, n_classes], got {[list(s.shape) for s in by_class]}")
+        if similarity.to_guard.shape != shape[:1]:
+            raise UsageError(f"the similarity to the guard must be [{shape[0]}], got {list(similarity.to_guard.shape)}")
+        if not all(np.isfinite(s).all() for s in (*by_class, similarity.to_guard)):
             raise InputError("a similarity is not finite: the network's tokens for this image are unusable")
         if self.needs_tails and tails is None:
             raise UsageError("this method needs the bank's tail model: build it with TailModel.from_classes")
-        return self.score(to_means, to_prototypes, tails)
+        return self.score(similarity, tails)
 
 
-def score_prowl(to_means: np.ndarray, to_prototypes: np.ndarray, tails: TailModel | None) -> PatchScores:
+def score_prowl(similarity: Similarity, tails: TailModel | None) -> PatchScores:
     """PROWL (arXiv 2404.07664): one mean vector per class, ``s = max_c cos``, ``ood_score = clip(1 - s, 0, 1)``.
 
     Flagged where ``s < 0.55``. The paper's exact normaliser could not be confirmed: this is our reading of it.
     """
-    return _one_minus_best(to_means)
+    return _one_minus_best(similarity.to_means)
 
 
-def score_knn(to_means: np.ndarray, to_prototypes: np.ndarray, tails: TailModel | None) -> PatchScores:
+def score_knn(similarity: Similarity, tails: TailModel | None) -> PatchScores:
     """Nearest prototype of any class, uncalibrated: ``ood_score = clip(1 - max cos, 0, 1)``."""
-    return _one_minus_best(to_prototypes)
+    return _one_minus_best(similarity.to_prototypes)
 
 
-def score_default(to_means: np.ndarray, to_prototypes: np.ndarray, tails: TailModel | None) -> PatchScores:
+def score_default(similarity: Similarity, tails: TailModel | None) -> PatchScores:
+    """Likelihood of a mixture over all prototypes, against the guard.
+
+    With prototypes as centres of von Mises-Fisher densities of concentration ``1 / t`` (Banerjee et al., JMLR 2005,
+    equation 2.2), every class weighing the same, ``known = t log sum_c mean_p exp(cos / t)``. What resembles the bank's
+    guard (debris that must stay unknown) counts against it: ``evidence = known - w cos(guard)``. The score is a fixed
+    logistic of the evidence; a site's threshold on it comes from clean frames. A class registered later adds
+    its prototypes, so it can only make patches more familiar.
+    """
+    best = np.argmax(similarity.soft, axis=1)
+    peak = similarity.soft[np.arange(len(best)), best].astype(np.float64)
+    known = peak + SOFT_TEMPERATURE * np.log(np.exp((similarity.soft - peak[:, None]) / SOFT_TEMPERATURE).sum(axis=1))
+    ood = sigmoid((EVIDENCE_CENTRE - known + GUARD_WEIGHT * similarity.to_guard) / EVIDENCE_SCALE)
+    nearest = similarity.to_prototypes[np.arange(len(best)), best]
+    return PatchScores(ood.astype(np.float32), best.astype(np.int32), nearest.astype(np.float32))
+
+
+def score_tail(similarity: Similarity, tails: TailModel | None) -> PatchScores:
     """Nearest prototype per class, calibrated: ``ood_score = 1 - max_c p_c`` (:mod:`airside.ood.calibration`).
 
     The maximum is taken over log odds, with raw similarity breaking ties, and beyond odds of about 150 to 1 the log
     odds are compressed (:func:`airside.ood.logit.soft_limit`), so that a float32 score still ranks the certain cases.
     """
     assert tails is not None  # Scorer refuses before
-    log_odds = tails.tail_logit(to_prototypes) + TIE_BREAK * to_prototypes
+    log_odds = tails.tail_logit(similarity.to_prototypes) + TIE_BREAK * similarity.to_prototypes
     best = np.argmax(log_odds, axis=1)
     rows = np.arange(len(best))
     ood = sigmoid(-soft_limit(log_odds[rows, best]))
-    return PatchScores(ood.astype(np.float32), best.astype(np.int32), to_prototypes[rows, best].astype(np.float32))
+    nearest = similarity.to_prototypes[rows, best].astype(np.float32)
+    return PatchScores(ood.astype(np.float32), best.astype(np.int32), nearest)
 
 
 def _one_minus_best(similarity: np.ndarray) -> PatchScores:
@@ -88,7 +110,8 @@ def _one_minus_best(similarity: np.ndarray) -> PatchScores:
 
 
 METHODS: dict[str, Scorer] = {
-    "default": Scorer(score_default, needs_tails=True, uncalibrated_threshold=0.95),
+    "default": Scorer(score_default, needs_tails=False, uncalibrated_threshold=0.5),
+    "tail": Scorer(score_tail, needs_tails=True, uncalibrated_threshold=0.95),
     "prowl": Scorer(score_prowl, needs_tails=False, uncalibrated_threshold=1.0 - PROWL_FLAG_BELOW),
     "knn": Scorer(score_knn, needs_tails=False, uncalibrated_threshold=1.0 - PROWL_FLAG_BELOW),
 }

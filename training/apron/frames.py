@@ -20,7 +20,7 @@ from training.apron.scenes import Scene, draw_scene, place_in_view
 from training.apron.solids import Asset
 from training.apron.world import World, build_world
 
-SEED_BANK, SEED_CALIBRATION, SEED_TEST, SEED_CLEAN, SEED_FEW_SHOT, SEED_DEMO = (
+SEED_BANK, SEED_CALIBRATION, SEED_CLEAN, SEED_FEW_SHOT, SEED_DEMO, SEED_TEST = (
     2_000_000,
     3_000_000,
     4_000_000,

@@ -142,7 +142,7 @@ WITH = ("--bank", "@BANK", "--model", "@MODEL", "--out", "@OUT")
         (("run", "@APRON", "--bank", "@BANK", "--model", "@NOWHERE", "--out", "@OUT"), 3, "not a model bundle"),
         (("run", "@APRON", *WITH, "--out", "@IMAGE"), 2, "@IMAGE is a file"),
         (("run", "@APRON", *WITH, "--out", "@IMAGE/deeper"), 2, "is a file"),
-        (("run", "@APRON", *WITH, "--method", "magic"), 2, "default, prowl"),
+        (("run", "@APRON", *WITH, "--method", "magic"), 2, "default, tail, prowl"),
         (("run", "@APRON", *WITH, "--rig", "@IMAGE"), 2, "@IMAGE"),
         (("run", "@APRON", *WITH, "--site", "@NOWHERE"), 2, "cannot be read"),
         (("run", "@NOWHERE", *WITH), 3, "no such file or folder"),
