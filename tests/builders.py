@@ -175,7 +175,7 @@ def taught_bank(engine: Engine, seed: int = 0) -> PrototypeBank:
     return PrototypeBank(
         model_fingerprint=engine.manifest.fingerprint,
         classes=(stuff("tarmac", 0.34, 1.0), stuff("sky", 0.0, 0.33), person),
-        calibrations=(Calibration("default", 0.9, 0.01, 200),),
+        calibrations=(Calibration("default", 0.28, 0.01, 200),),
         guard_tokens=guard,
         guard_names=("debris",) * len(guard),
     )

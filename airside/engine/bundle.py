@@ -95,7 +95,9 @@ def open_bundle(path: Path) -> Bundle:
     return Bundle(path, manifest, network)
 
 
-def _read_manifest(raw: dict[str, Any]) -> Manifest:
+def _read_manifest(raw: Any) -> Manifest:
+    if not isinstance(raw, dict):
+        raise TypeError(f"manifest.json holds a {type(raw).__name__}, wanted an object")
     schema = raw.pop("schema")
     if schema != SCHEMA:
         raise ValueError(f"manifest schema {schema}, this airside reads {SCHEMA}")

@@ -57,13 +57,14 @@ def enrol(
     support: Sequence[SupportImage],
     *,
     boxed: bool = False,
-    kind: ClassKind = ClassKind.THING,
+    kind: ClassKind | None = None,
     allow_hiding: bool = False,
 ) -> tuple[PrototypeBank, EnrolmentReport]:
     """Add class ``name`` to ``bank`` from ``support`` pictures.
 
     ``boxed``: the masks are filled boxes, so what the bank knows as background inside them is left out. A name that
-    exists is taught further: its kept crops are learnt again together with the new ones.
+    exists is taught further: its kept crops are learnt again together with the new ones. ``kind``: by default what the
+    class was, a thing where it is new.
 
     Raises:
         UsageError: no picture, or a name that cannot be a class.
@@ -107,7 +108,8 @@ def enrol(
     findings += _odd_pictures([fresh[k].label for k in keep], [tokens_new[k] for k in keep])
     crops: list[SupportCrop] = [*known_crops, *(kept_crop(fresh[k], masks[k]) for k in keep)]
     tokens = [*tokens_old, *(tokens_new[k] for k in keep)]
-    new = learn_class(name, kind, tokens, crops, protected=old.protected if old is not None else False)
+    was_kind, protected = (old.kind, old.protected) if old is not None else (ClassKind.THING, False)
+    new = learn_class(name, kind if kind is not None else was_kind, tokens, crops, protected=protected)
     after = replace(before, classes=(*before.classes, new))
     hidden = hidden_by(after, new)
     if hidden and not allow_hiding:

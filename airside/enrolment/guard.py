@@ -43,7 +43,10 @@ def overlaps(bank: PrototypeBank, tokens: np.ndarray) -> tuple[Overlap, ...]:
 
 
 def hidden_by(after: PrototypeBank, new: KnownClass) -> tuple[Hidden, ...]:
-    """Guarded groups of which more than :data:`HIDDEN_LIMIT` would be called by the new class's name."""
+    """Guarded groups of which more than :data:`HIDDEN_LIMIT` would be called by the new class's name.
+
+    A protected class may take the guarded patches of its own name: a person called person hides nobody.
+    """
     if not len(after.guard_tokens):
         return ()
     index = PrototypeIndex(after)
@@ -51,7 +54,7 @@ def hidden_by(after: PrototypeBank, new: KnownClass) -> tuple[Hidden, ...]:
     mine = after.names.index(new.name)
     takes = (tails.argmax(axis=1) == mine) & (tails[:, mine] > EXPLAINED)
     names = np.asarray(after.guard_names)
-    found = [
-        Hidden(str(n), float(takes[names == n].mean()), int((names == n).sum())) for n in sorted(set(after.guard_names))
-    ]
+    own = {new.name} if new.protected else set()
+    groups = sorted(set(after.guard_names) - own)
+    found = [Hidden(n, float(takes[names == n].mean()), int((names == n).sum())) for n in groups]
     return tuple(sorted((h for h in found if h.share > HIDDEN_LIMIT), key=lambda h: -h.share))

@@ -15,8 +15,8 @@ from airside.ood.calibration import TailModel
 from airside.ood.logit import sigmoid, soft_limit
 
 PROWL_FLAG_BELOW = 0.55  # similarity under which PROWL calls a patch unknown
-GUARD_WEIGHT = 0.4  # chosen on development frames of the simulator, with the next two and SOFT_TEMPERATURE
-EVIDENCE_CENTRE, EVIDENCE_SCALE = 0.75, 0.05  # evidence that scores one half, and per unit of log odds
+GUARD_WEIGHT = 0.2  # chosen on development frames of the simulator, with the next two and SOFT_TEMPERATURE
+EVIDENCE_CENTRE, EVIDENCE_SCALE = 0.65, 0.2  # evidence that scores one half, and per unit of log odds
 TIE_BREAK = 1e-4  # of a logit per unit of cosine: orders equal tail probabilities, moves none visibly
 
 
