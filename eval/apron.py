@@ -258,10 +258,10 @@ def evaluate(model: Path, bank_path: Path, methods: Sequence[str], protocol: Pro
     bank.require_model(engine.manifest.fingerprint, str(bank_path), str(model))
     novelty = Novelty(engine, bank, methods)
     tests = []
-    for frame in rendered(protocol.test_plans(), "frames with unknown objects", workers):
+    for frame in rendered(protocol.test_plans(), "worlds with unknown objects", workers):
         novelty.add_test(frame)
         tests.append(frame)
-    for frame in rendered(protocol.clean_plans(), "clean frames", workers):
+    for frame in rendered(protocol.clean_plans(), "clean worlds", workers):
         novelty.add_clean(frame)
     support, seen_again = defaultdict(list), defaultdict(list)
     for store, plans in ((support, protocol.support_plans()), (seen_again, protocol.appearance_plans())):
@@ -305,8 +305,8 @@ def print_table(report: dict[str, Any]) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m eval.apron", description=__doc__)
-    parser.add_argument("--frames", type=int, default=Protocol.frames)
-    parser.add_argument("--clean-frames", type=int, default=Protocol.clean_frames)
+    parser.add_argument("--frames", type=int, default=Protocol().frames)
+    parser.add_argument("--clean-frames", type=int, default=Protocol().clean_frames)
     parser.add_argument("--methods", default="prowl,knn,default", help="few-shot figures are given for the last one")
     parser.add_argument("--model", type=Path, default=None)
     parser.add_argument("--bank", type=Path, default=None)

@@ -15,7 +15,7 @@ from airside.enrolment.support import SupportImage, kept_crop
 MIN_PURITY = 0.7  # of a patch; mixed patches describe nothing
 MAX_TOKENS_PER_PICTURE = 40
 CROPS_PER_CLASS = 6
-MIN_CROP_PATCHES = 12
+MIN_CROP_PATCHES = 3
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airside.bank.bank import PrototypeBank
-from airside.bank.search import PrototypeIndex, class_similarity_reference
+from airside.bank.search import SOFT_TEMPERATURE, PrototypeIndex, class_similarity_reference
 from airside.errors import UsageError
 from tests.builders import tiny_bank, tiny_class, unit_rows
 
@@ -94,7 +95,7 @@ NAN_TOKEN = np.full((1, 8), np.nan, np.float32)
 )
 def test_refuses_tokens_that_are_not_unit_vectors_of_the_model(tokens: np.ndarray, words: str) -> None:
     index = PrototypeIndex(tiny_bank(np.random.default_rng(0)))
-    for search in (index.class_similarity, index.mean_similarity, lambda t: index.nearest(t, 1)):
+    for search in (index.class_similarity, index.mean_similarity, index.similarity, lambda t: index.nearest(t, 1)):
         with pytest.raises(UsageError, match=words):
             search(tokens)
 
@@ -104,3 +105,55 @@ def test_refuses_more_neighbours_than_there_are(k: int) -> None:
     index = PrototypeIndex(tiny_bank(np.random.default_rng(0)))  # 3 classes of 3
     with pytest.raises(UsageError, match="k from 1 to 9"):
         index.nearest(unit_rows(np.random.default_rng(1), 1, 8), k)
+
+
+def _guarded_bank(rng: np.random.Generator, counts: list[int], guards: int) -> PrototypeBank:
+    """Guard patches of three groups in turn; ``class0`` is a class as well where there are classes."""
+    names = tuple(("class0", "debris", "animal")[k % 3] for k in range(guards))
+    return replace(_uneven_bank(rng, counts, 8), guard_tokens=unit_rows(rng, guards, 8), guard_names=names)
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    counts=st.lists(st.integers(1, 5), max_size=4),
+    tokens=st.integers(0, 5),
+    guards=st.integers(0, 7),
+)
+@settings(max_examples=60, deadline=None)
+def test_similarity_agrees_with_one_number_at_a_time(seed: int, counts: list[int], tokens: int, guards: int) -> None:
+    rng = np.random.default_rng(seed)
+    bank = _guarded_bank(rng, counts, guards)
+    query = unit_rows(rng, tokens, 8)
+    found = PrototypeIndex(bank).similarity(query)
+    assert found.to_means.shape == found.to_prototypes.shape == found.soft.shape == (tokens, len(counts))
+    assert found.to_guard.shape == (tokens,)
+    rows = zip(bank.guard_names, bank.guard_tokens.astype(float), strict=True)
+    apart = [row for name, row in rows if name not in bank.names]
+    guard = np.zeros(8) if not apart else sum(apart) / np.linalg.norm(sum(apart))
+    for t, token in enumerate(query.astype(float)):
+        assert found.to_guard[t] == pytest.approx(float(token @ guard), abs=1e-5)
+        for c, known in enumerate(bank.classes):
+            cosines = [float(token @ p) for p in known.prototypes.astype(float)]
+            mass = sum(math.exp(cosine / SOFT_TEMPERATURE) for cosine in cosines) / len(cosines)
+            assert found.soft[t, c] == pytest.approx(SOFT_TEMPERATURE * math.log(mass), abs=1e-5)
+            assert found.to_prototypes[t, c] == pytest.approx(max(cosines), abs=1e-5)
+            assert found.to_means[t, c] == pytest.approx(float(token @ known.mean.astype(float)), abs=1e-5)
+
+
+def test_the_soft_maximum_lies_between_mean_and_maximum() -> None:
+    rng = np.random.default_rng(0)
+    bank, query = _uneven_bank(rng, [1, 5], 8), unit_rows(rng, 9, 8)
+    found = PrototypeIndex(bank).similarity(query)
+    np.testing.assert_allclose(found.soft[:, 0], found.to_prototypes[:, 0], atol=1e-6)  # one prototype: no choice
+    assert (found.soft[:, 1] < found.to_prototypes[:, 1]).all()
+    assert (found.soft[:, 1] > (query @ bank.classes[1].prototypes.T).mean(axis=1)).all()
+
+
+def test_the_guard_leaves_out_groups_that_are_classes() -> None:
+    rng = np.random.default_rng(0)
+    bank, query = _guarded_bank(rng, [2, 2], 6), unit_rows(rng, 4, 8)
+    guard = PrototypeIndex(bank).similarity(query).to_guard
+    without = replace(bank, classes=bank.classes[1:])  # class0 is only guarded now: it counts
+    assert not np.allclose(PrototypeIndex(without).similarity(query).to_guard, guard, atol=1e-3)
+    own = replace(bank, guard_names=("class0", "class1") * 3)
+    assert not PrototypeIndex(own).similarity(query).to_guard.any()

@@ -89,6 +89,7 @@ def _cover_reference(mask: np.ndarray, net: NetworkInput, manifest: Manifest, sa
         ((30, 50), (10, 6, 25, 22)),  # enlarged
         ((100, 60), (10, 30, 50, 80)),  # bars left and right
         ((40, 196), (30, 5, 120, 33)),  # bars above and below
+        ((90, 80), (0, 0, 80, 90)),  # a patch that is mostly bar shows nothing
     ],
 )
 def test_patch_cover_agrees_with_looking_up_every_pixel(engine: OnnxEngine, shape: tuple[int, int], box: Box) -> None:

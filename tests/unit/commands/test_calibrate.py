@@ -1,0 +1,108 @@
+"""``airside bank calibrate``: a threshold from clean frames as a new snapshot, or a refusal that changes nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from airside.bank.bank import Calibration
+from airside.cameras.decode import read_image
+from airside.cameras.fit import fit_to_network
+from airside.engine.onnx import load_engine
+from airside.ood.evidence import frame_region_score
+from airside.pipeline import knowledge_from_bank, map_from_tokens
+from tests.builders import apron_like_picture, tiny_bundle
+
+Call = Callable[..., SimpleNamespace]
+FRAMES = 12
+
+
+@pytest.fixture
+def clean(shop: SimpleNamespace) -> Path:
+    """A folder of empty aprons."""
+    cv2 = pytest.importorskip("cv2")
+    folder: Path = shop.path / "clean"
+    folder.mkdir()
+    for k in range(FRAMES):
+        picture, _ = apron_like_picture(np.random.default_rng([3, k]), colour=None)
+        assert cv2.imwrite(str(folder / f"{k:02d}.png"), picture[:, :, ::-1])
+    return folder
+
+
+def _scores(shop: SimpleNamespace, folder: Path, method: str) -> list[float]:
+    engine, way = load_engine(shop.model, 1), knowledge_from_bank(shop.store.load()[0], "", method)
+    found = []
+    for file in sorted(folder.iterdir()):
+        net = fit_to_network(read_image(file), 56, 98, 14)
+        found.append(frame_region_score(map_from_tokens(engine.tokens(net.image[None])[0], way), net.observed))
+    return found
+
+
+@pytest.mark.parametrize("method", ["default", "prowl", "tail"])
+def test_the_threshold_is_a_new_snapshot(shop: SimpleNamespace, airside: Call, clean: Path, method: str) -> None:
+    knn = Calibration("knn", 0.4, 0.05, 50)
+    shop.store.commit(lambda bank: replace(bank, calibrations=(*bank.calibrations, knn)), "test", "knn")
+    before = shop.store.load()[0]
+    answer = airside("bank", "calibrate", clean, "--alpha", 0.1, "--method", method, *shop.common, "--json")
+    assert answer.code == 0, answer.err
+    told = json.loads(answer.out)
+    after, info = shop.store.load()
+    assert (told["snapshot"], told["method"], told["clean_frames"]) == (info.id, method, FRAMES)
+    assert info.number == 3
+    assert info.message == f"calibrated {method} on {FRAMES} clean frames"
+    by_method = {c.method: c for c in after.calibrations}
+    assert by_method["knn"] == knn
+    found = by_method[method]
+    assert found.threshold == pytest.approx(max(_scores(shop, clean, method)), abs=1e-5)  # rank 12 of 12 at alpha 0.1
+    assert (found.alpha, found.clean_frames) == (0.1, FRAMES)
+    assert told["threshold"] == by_method[method].threshold
+    others = [c for c in before.calibrations if c.method != method]
+    assert [c for c in after.calibrations if c.method != method] == others
+    assert after.names == before.names
+    assert len(by_method) == len(after.calibrations)
+
+
+def test_no_more_frames_than_asked_for(shop: SimpleNamespace, airside: Call, clean: Path) -> None:
+    words = ("bank", "calibrate", clean, "--alpha", 0.2, "--max-frames", 5, *shop.common)
+    answer = airside(*words, "--message", "dry day")
+    assert answer.code == 0, answer.err
+    assert "from 5 clean frames; of frames like these at most 20.0% should alarm" in answer.out
+    assert shop.store.load()[0].calibrations[-1].clean_frames == 5
+    assert shop.store.head().message == "dry day"
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "words"),
+    [
+        (["--alpha", "0.01"], 2, "gave 12 clean frames; alpha 0.01 needs 99 or more"),
+        (["--alpha", "0.1", "--max-frames", "8"], 2, "gave 8 clean frames; alpha 0.1 needs 9"),
+        (["--alpha", "0"], 2, "alpha must lie between 0 and 1, got 0"),
+        (["--alpha", "1"], 2, "alpha must lie between 0 and 1"),
+        (["--alpha", "-0.1"], 2, "alpha must lie between 0 and 1"),
+        (["--alpha", "nan"], 2, "alpha must lie between 0 and 1"),
+        (["--alpha", "much"], 2, "invalid float"),
+        (["--alpha", "0.1", "--method", "magic"], 2, "unknown method 'magic'"),
+    ],
+)
+def test_refuses_what_promises_nothing(
+    shop: SimpleNamespace, airside: Call, clean: Path, options: list[str], code: int, words: str
+) -> None:
+    answer = airside("bank", "calibrate", clean, *options, *shop.common)
+    assert answer.code == code
+    assert words in answer.err
+    assert shop.store.head().number == 1
+
+
+def test_refuses_a_source_or_a_model_that_is_another(shop: SimpleNamespace, airside: Call, clean: Path) -> None:
+    assert airside("bank", "calibrate", shop.path / "nothing", *shop.common).code in (2, 3)
+    other = tiny_bundle(shop.path / "other", seed=3)
+    answer = airside("bank", "calibrate", clean, "--alpha", 0.1, "--bank", shop.bank, "--model", other)
+    assert answer.code == 4
+    assert "airside bank migrate" in answer.err
+    assert shop.store.head().number == 1
