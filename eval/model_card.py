@@ -20,19 +20,21 @@ put it on a vehicle. On photographs it is worth little: {photos}
 
 ## How it was trained
 
-`python -m training.mini` on 8,000 pictures of 2,720 random assets (20 known families, and abstract clutter as outliers).
-Each asset is its own class of a dense cosine softmax over patch tokens; a second softmax gathers families and keeps a
-place for patches of no family. The types of the *unknown* split were never shown, neither here nor to the bank. These
-weights were trained with 7,900 steps of 16 pictures on two cores (80 minutes, bfloat16). The schedule was shortened twice
-on the way, at steps 1,500 (to 8,800 steps, and the family loss weighted 1.5 instead of 1) and 3,000 (to 7,900 steps):
-`configs/training/mini.yaml` holds the final values, so a new training repeats it closely, not to the bit.
+`python -m training.mini` on 8,000 pictures of 2,720 random assets (20 known families, and abstract clutter as
+outliers). Each asset is its own class of a dense cosine softmax over patch tokens; a second softmax gathers
+families and keeps a place for patches of no family. The types of the *unknown* split were never shown, neither here
+nor to the bank. These weights were trained with 7,900 steps of 16 pictures on two cores (80 minutes, bfloat16). The
+schedule was shortened twice on the way, at steps 1,500 (to 8,800 steps, and the family loss weighted 1.5 instead of
+1) and 3,000 (to 7,900 steps): `configs/training/mini.yaml` holds the final values, so a new training repeats it
+closely, not to the bit.
 
 The scoring constants (soft maximum temperature, guard weight, centre and scale of the logistic) were chosen on
 development frames of the simulator whose worlds the benchmark below does not contain.
 
 ## What it reaches
 
-`python -m eval.apron`: {frames} frames with {types} unknown types ({share:.1%} of the pixels), {clean} clean frames.
+`python -m eval.apron`: {frames} frames with {types} unknown types ({share:.1%} of the pixels), {clean} clean
+frames.
 
 | method | pixel AP | FPR95 | recall of objects over 20 patches | clean frames that alarm |
 |---|---|---|---|---|
@@ -40,9 +42,9 @@ development frames of the simulator whose worlds the benchmark below does not co
 
 Recall of `{last}` by size in patches: {sizes}. By condition (objects over 20 patches): {conditions}.
 
-Few-shot (`{last}`, {images} pictures with boxes, each of {shots} types registered alone): {named:.0%} of the appearances
-afterwards known under the right name, {known:.0%} no longer alarming; greatest loss of recall on the other types
-{drop:.1%}.
+Few-shot (`{last}`, {images} pictures with boxes, each of {shots} types registered alone): {named:.0%} of the
+appearances afterwards known under the right name, {known:.0%} no longer alarming; greatest loss of recall on the
+other types {drop:.1%}.
 """
 
 

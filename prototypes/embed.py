@@ -11,6 +11,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import yaml
 
 from prototypes.build import Report, build_apron
 from training.apron.drives import DEMO, Drive, drive_frames
@@ -48,7 +49,6 @@ def embed_demo(drive: Drive, out: Path, report: Report) -> None:
                 if _pixels(frame, name) >= PATCH_PX**2
             ]
         )
-        report("demo ticks", tick + 1, drive.ticks)
     plan = WorldPlan(
         SEED_DEMO,
         1,
@@ -63,9 +63,29 @@ def embed_demo(drive: Drive, out: Path, report: Report) -> None:
     for k, frame in enumerate(frames_of(plan)):
         _write_jpeg(out / "support" / f"{unknown}_{k + 1}.jpg", frame.rgb)
         support.append({"file": f"{unknown}_{k + 1}.jpg", "box_px": _box(frame, unknown)})
-    shutil.copy(Path(__file__).parent.parent / "configs" / "rigs" / "front.yaml", out / "rig.yaml")
+    (out / "rig.yaml").write_text(rig_text(drive))
     script = {"unknown_type": unknown, "other_type": other, "support": support, "truth": truth}
     (out / "script.json").write_text(json.dumps(script) + "\n")
+
+
+def rig_text(drive: Drive) -> str:
+    """The rig file of the drive's one camera."""
+    focal = DEMO_WIDTH_PX / 2 / float(np.tan(drive.horizontal_fov_rad / 2))
+    camera = {
+        "name": "front",
+        "width": DEMO_WIDTH_PX,
+        "height": DEMO_HEIGHT_PX,
+        "fx": round(focal, 3),
+        "fy": round(focal, 3),
+        "cx": (DEMO_WIDTH_PX - 1) / 2,
+        "cy": (DEMO_HEIGHT_PX - 1) / 2,
+        "ego_from_cam": {
+            "xyz_m": [0.0, 0.0, drive.camera_height_m],
+            "pitch_deg": round(float(np.degrees(drive.pitch_rad)), 3),
+        },
+        "max_range_m": 60.0,
+    }
+    return yaml.safe_dump({"cameras": [camera]}, sort_keys=False)
 
 
 def _pixels(frame: LabelledFrame, name: str) -> int:
