@@ -84,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
         ticks / (before_run.ticks / before_run.throughput_hz + after_run.ticks / after_run.throughput_hz), 2
     )
     summary["stage_ms"] = {k: round(v, 2) for k, v in after_run.stage_ms.items()}
-    write_still(args.out, script)
+    write_still(args.out, script, before, after)
     (args.out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
     print(as_text(summary, args.out))
     return 0
@@ -104,10 +104,7 @@ def summarise(script: Script, before: Sequence[TickRecord], after: Sequence[Tick
     """The counts of the demo: in how many ticks which object was flagged or named."""
 
     def flagged(records: Sequence[TickRecord], kind: str) -> int:
-        return sum(
-            _seen(r, t, kind, lambda s: s.region.kind is Kind.UNKNOWN)
-            for r, t in zip(records, script.truth, strict=True)
-        )
+        return sum(_seen(r, t, kind, _is_unknown) for r, t in zip(records, script.truth, strict=True))
 
     def named(sighting: Sighting) -> bool:
         return sighting.region.kind is Kind.KNOWN and sighting.region.name == script.unknown_type
@@ -126,6 +123,10 @@ def summarise(script: Script, before: Sequence[TickRecord], after: Sequence[Tick
             "ticks_flagged_other": flagged(after, script.other_type),
         },
     }  # fmt: skip
+
+
+def _is_unknown(sighting: Sighting) -> bool:
+    return sighting.region.kind is Kind.UNKNOWN
 
 
 def _seen(record: TickRecord, truth: Sequence[TrueObject], kind: str, fits: Any) -> bool:
@@ -157,10 +158,21 @@ def load_script(assets: Path) -> Script:
         ) from error
 
 
-def write_still(out: Path, script: Script) -> None:
-    """The tick in which the taught object is largest, before and after, side by side."""
-    size = [max((o.patches for o in tick if o.type == script.unknown_type), default=0.0) for tick in script.truth]
-    pictures = [_film_frame(out / part / "overlay.mp4", int(np.argmax(size))) for part in ("before", "after")]
+def write_still(out: Path, script: Script, before: Sequence[TickRecord], after: Sequence[TickRecord]) -> None:
+    """Before and after, side by side, in the tick that shows most of the story: flagged, then named, the other still
+    flagged; of equal ticks the one with the largest taught object."""
+
+    def worth(tick: int) -> tuple[int, float]:
+        truth = script.truth[tick]
+        told = (
+            _seen(before[tick], truth, script.unknown_type, _is_unknown),
+            _seen(after[tick], truth, script.unknown_type, lambda s: s.region.name == script.unknown_type),
+            _seen(after[tick], truth, script.other_type, _is_unknown),
+        )
+        return sum(told), max((o.patches for o in truth if o.type == script.unknown_type), default=0.0)
+
+    best = max(range(len(script.truth)), key=worth)
+    pictures = [_film_frame(out / part / "overlay.mp4", best) for part in ("before", "after")]
     captions = ("before: not in the bank", f"after five pictures: {script.unknown_type.replace('_', ' ')}")
     both = side_by_side(pictures[0], pictures[1], captions)
     ok, png = cv2.imencode(".png", cv2.cvtColor(both, cv2.COLOR_RGB2BGR))
