@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 
 from airside.assets import embedded_bank, embedded_model
@@ -33,7 +34,7 @@ from airside.ood.scoring import METHODS
 from airside.pipeline import Knowledge, knowledge_from_bank, map_from_tokens
 from airside.progress import Progress
 from eval.apron_protocol import FEW_SHOT_TYPES, Protocol
-from eval.metrics.objects import ObjectAccumulator, clean_alarm_rate, find_objects
+from eval.metrics.objects import FOUND_COVER, ObjectAccumulator, clean_alarm_rate, find_objects
 from eval.metrics.pixel import PixelAccumulator
 from training.apron.families import UNKNOWN
 from training.apron.frames import LabelledFrame, WorldPlan, render_plans
@@ -77,8 +78,6 @@ def see(tokens: np.ndarray, image: np.ndarray, way: Knowledge, patch_px: int) ->
 
 def flagged_pixels(regions: Sequence[Region], shape: tuple[int, int]) -> np.ndarray:
     """Pixels inside the outlines of unknown regions, [H, W] bool."""
-    import cv2
-
     mask = np.zeros(shape, np.uint8)
     for region in regions:
         if region.kind is Kind.UNKNOWN:
@@ -210,8 +209,8 @@ def few_shot(
                 if kind != name or mask.sum() < MIN_APPEARANCE_PATCHES * PATCH_AREA_PX:
                     continue
                 total += 1
-                flagged_before += bool(was.flagged[mask].mean() >= 0.25)
-                calm = now.flagged[mask].mean() < 0.25
+                flagged_before += bool(was.flagged[mask].mean() >= FOUND_COVER)
+                calm = now.flagged[mask].mean() < FOUND_COVER
                 right = (_patches_of(mask, patch, now.class_index) == mine).mean() >= NAMED_SHARE
                 known += bool(calm)
                 named += bool(calm and right)
@@ -279,7 +278,7 @@ def evaluate(model: Path, bank_path: Path, methods: Sequence[str], protocol: Pro
             "conditions": dict(novelty.conditions),
             "lenses": dict(novelty.lenses),
             "large_object_patches": LARGE_PATCHES,
-            "found_cover": 0.25,
+            "found_cover": FOUND_COVER,
             "model": engine.manifest.fingerprint,
             "bank": info.id,
         },

@@ -18,7 +18,7 @@ from airside.errors import UsageError
 _UNIT_SQUARE_TOLERANCE = 0.02  # on |token|^2: half-precision engines round
 
 
-SOFT_TEMPERATURE = 0.16  # of cosine; chosen on development frames of the simulator, see MODEL_CARD.md
+SOFT_TEMPERATURE = 0.16  # of cosine; chosen on development frames of the simulator, see eval/LOG.md
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +66,7 @@ class PrototypeIndex:
         self._require_tokens(tokens)
         if not self.names:
             return np.zeros((len(tokens), 0), np.float32)
-        # [P, T], so that the maximum runs over whole rows: along the short last axis it is not vectorised
-        similarity = self.prototypes @ tokens.T
-        best = np.maximum.reduceat(similarity, self._starts, axis=0)
-        return np.ascontiguousarray(best.T)
+        return self._best_by_class(self.prototypes @ tokens.T)
 
     def mean_similarity(self, tokens: np.ndarray) -> np.ndarray:
         """As :meth:`class_similarity`, with each class's mean as its only prototype (PROWL)."""
@@ -85,10 +82,9 @@ class PrototypeIndex:
         if not self.names:
             return Similarity(empty, empty, empty, to_guard)
         cosine = self.prototypes @ tokens.T  # [P, T]
-        best = np.maximum.reduceat(cosine, self._starts, axis=0)
         mass = np.add.reduceat(np.exp(cosine / SOFT_TEMPERATURE), self._starts, axis=0) / self._counts[:, None]
         soft = SOFT_TEMPERATURE * np.log(mass)
-        return Similarity(tokens @ self.means.T, np.ascontiguousarray(best.T), np.ascontiguousarray(soft.T), to_guard)
+        return Similarity(tokens @ self.means.T, self._best_by_class(cosine), np.ascontiguousarray(soft.T), to_guard)
 
     def nearest(self, tokens: np.ndarray, k: int) -> Nearest:
         """The ``k`` most similar prototypes; ``k`` from 1 to the bank's number of prototypes."""
@@ -97,6 +93,11 @@ class PrototypeIndex:
             raise UsageError(f"nearest: wanted k from 1 to {len(self.prototypes)} (prototypes in the bank), got {k}")
         similarity, index = self._faiss_index.search(np.ascontiguousarray(tokens), k)
         return Nearest(similarity, index, self.class_of_prototype[index])
+
+    def _best_by_class(self, cosine: np.ndarray) -> np.ndarray:
+        """[P, T] -> [T, classes]. P comes first so that the maximum runs over whole rows: along the short last axis it
+        is not vectorised."""
+        return np.ascontiguousarray(np.maximum.reduceat(cosine, self._starts, axis=0).T)
 
     @functools.cached_property
     def _faiss_index(self) -> faiss.IndexFlatIP:

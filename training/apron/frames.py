@@ -15,7 +15,7 @@ from multiprocessing import get_context
 import numpy as np
 
 from training.apron.families import CLUTTER, KNOWN, UNKNOWN
-from training.apron.renderer import ASSET_FIRST, STUFF, Placed, Renderer, View
+from training.apron.renderer import ASSET_FIRST, STUFF, Placed, Renderer
 from training.apron.scenes import Scene, draw_scene, place_in_view
 from training.apron.solids import Asset
 from training.apron.world import World, build_world
@@ -119,6 +119,3 @@ def render_plans(plans: Sequence[WorldPlan], workers: int = 0) -> Iterator[tuple
     count = workers or max(1, os.cpu_count() or 1)
     with ProcessPoolExecutor(count, mp_context=get_context("spawn")) as pool:
         yield from zip(plans, pool.map(frames_of, plans), strict=True)
-
-
-__all__ = ["LabelledFrame", "View", "WorldPlan", "frames_of", "labelled", "model_of", "render_plans"]
