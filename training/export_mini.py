@@ -27,12 +27,12 @@ class Exported(nn.Module):
     def __init__(self, network: VisionTransformer) -> None:
         super().__init__()
         self.network = network
-        projection = network.patch_embed.proj
         std, mean = torch.tensor(IMAGE_STD) * 255, torch.tensor(IMAGE_MEAN) * 255
-        with torch.no_grad():
-            folded = projection.weight / std.view(1, 3, 1, 1)
-            projection.bias -= (folded * mean.view(1, 3, 1, 1)).sum(dim=(1, 2, 3))
-            projection.weight.copy_(folded)
+        for first in (network.patch_embed.proj, network.patch_embed.detail[0]):
+            with torch.no_grad():
+                folded = first.weight / std.view(1, 3, 1, 1)
+                first.bias -= (folded * mean.view(1, 3, 1, 1)).sum(dim=(1, 2, 3))
+                first.weight.copy_(folded)
 
     def forward(self, images: Tensor) -> Tensor:
         """[N, H, W, 3] uint8 -> [N, Hp, Wp, C] float32 of unit length."""

@@ -23,10 +23,12 @@ from training.apron.renderer import STUFF
 from training.apron.scenes import PATCH_PX
 from training.augment import augment_light
 from training.losses import asset_loss, family_loss
-from training.network import CosineClassifier, MiniConfig, build_mini, normalise, patch_tokens, whiten_patch_embedding
+from training.network import CosineClassifier, MiniConfig, build_mini, normalise, whiten_patch_embedding, window_tokens
 from training.pictures import FIRST_ASSET
+from training.warm_start import weights_of_bundle
 
 MINI = MiniConfig()
+FOCAL_PX = 196.0  # depth is learned as if seen through this focal length (Metric3D, arXiv 2307.10984, section 3.2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +38,14 @@ class Recipe:
     steps: int
     batch: int
     window: tuple[int, int]  # patches, until ``full_from``
+    keep: float  # share of a window's patches the network looks at, things first, until ``full_from``
     full_from: float  # share of the steps after which whole pictures are shown
     learning_rate: float
     weight_decay: float
     warmup: int
     ema: float
     family_weight: float
+    depth_weight: float
     stuff_weight: float
     min_purity: float
     seed: int
@@ -50,11 +54,13 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True)
 class Pictures:
-    """All shards in memory: ``asset`` and ``purity`` are [N, Hp, Wp], in the order of the shards."""
+    """All shards in memory: ``asset``, ``purity`` and ``log_depth`` (of each patch's centre, as if seen through
+    ``FOCAL_PX``; inf: sky) are [N, Hp, Wp], in the order of the shards."""
 
     rgb: list[np.ndarray]  # one [F, H, W, 3] uint8 a shard, the same F in all
     asset: np.ndarray
     purity: np.ndarray
+    log_depth: np.ndarray
     family_of_asset: np.ndarray  # [assets] index into ``families``; len(families): clutter
     families: tuple[str, ...]
 
@@ -75,7 +81,7 @@ def load_pictures(folder: Path) -> Pictures:
 
     Asset numbers count the assets of all earlier shards, so the shards must be complete and alike.
     """
-    rgb, asset, purity, owners = [], [], [], list(STUFF)
+    rgb, asset, purity, log_depth, owners = [], [], [], [], list(STUFF)
     for k, path in enumerate(sorted(folder.glob("shard[0-9][0-9][0-9].npz"))):
         if path.stem != f"shard{k:03d}":
             raise SystemExit(
@@ -85,6 +91,7 @@ def load_pictures(folder: Path) -> Pictures:
             rgb.append(shard["rgb"])
             asset.append(shard["asset"])
             purity.append(shard["purity"])
+            log_depth.append(canonical_log_depth(shard["depth_m"], shard["view"][:, -1], rgb[-1].shape[2]))
             owners += [str(f) for f in shard["families"]]
             per_shard = len(shard["families"])
         if len(rgb[-1]) != len(rgb[0]) or len(owners) != FIRST_ASSET + (k + 1) * per_shard:
@@ -96,74 +103,121 @@ def load_pictures(folder: Path) -> Pictures:
         raise SystemExit(f"{folder} holds no pictures; make them with: python -m training.pictures --out {folder}")
     families = (*STUFF, *sorted(set(owners) - set(STUFF) - {"clutter"}))
     index = {name: k for k, name in enumerate(families)} | {"clutter": len(families)}
-    return Pictures(rgb, np.concatenate(asset), np.concatenate(purity), np.array([index[o] for o in owners]), families)
+    return Pictures(
+        rgb,
+        np.concatenate(asset),
+        np.concatenate(purity),
+        np.concatenate(log_depth),
+        np.array([index[o] for o in owners]),
+        families,
+    )
+
+
+def canonical_log_depth(depth_m: np.ndarray, fov_rad: np.ndarray, width_px: int) -> np.ndarray:
+    """Depth [F, H / 2, W / 2] and horizontal fields of view [F] -> log depth of patch centres [F, Hp, Wp] at FOCAL_PX."""
+    focal_px = width_px / 2 / np.tan(fov_rad / 2)
+    half = PATCH_PX // 2
+    centres = depth_m[:, half // 2 :: half, half // 2 :: half].astype(np.float32)
+    return np.asarray(np.log(centres * (FOCAL_PX / focal_px)[:, None, None]), np.float32)
 
 
 class Model(nn.Module):
-    """The network and the two classifiers that only training needs."""
+    """The network and the two classifiers and the depth regression that only training needs."""
 
     def __init__(self, config: MiniConfig, assets: int, families: int) -> None:
         super().__init__()
         self.network = build_mini(config)
         self.assets = CosineClassifier(config.width, assets)
         self.families = CosineClassifier(config.width, families)
+        self.depth = nn.Linear(config.width, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """``x`` [B, 3, h, w] normalised; ``keep`` [B, K] or None, which patches are looked at; the truth of those [B, K]."""
+
+    x: Tensor
+    row: int
+    col: int
+    keep: Tensor | None
+    asset: Tensor
+    purity: Tensor
+    log_depth: Tensor
 
 
 def draw_batch(
-    pictures: Pictures, recipe: Recipe, window: tuple[int, int], rng: np.random.Generator, generator: torch.Generator
-) -> tuple[Tensor, Tensor, Tensor, int, int]:
-    """Pictures [B, 3, h, w], asset [B, hp, wp], purity [B, hp, wp] and the window's place on the patch grid."""
+    pictures: Pictures,
+    recipe: Recipe,
+    window: tuple[int, int],
+    keep: float,
+    rng: np.random.Generator,
+    generator: torch.Generator,
+) -> Batch:
+    """Windows of random pictures, all at the same place of the patch grid, and the share ``keep`` of their patches."""
     hp, wp = window
     rows, cols = pictures.asset.shape[1:]
     row, col = int(rng.integers(0, rows - hp + 1)), int(rng.integers(0, cols - wp + 1))
     per_shard = len(pictures.rgb[0])
     chosen = rng.integers(0, len(pictures), recipe.batch)
     flips = rng.random(recipe.batch) < 0.5
-    images, assets, purities = [], [], []
+    images, truths = [], []
     for k, flip in zip(chosen, flips, strict=True):
         step = -1 if flip else 1
         whole = pictures.rgb[k // per_shard][k % per_shard][:, ::step]
         images.append(whole[row * PATCH_PX : (row + hp) * PATCH_PX, col * PATCH_PX : (col + wp) * PATCH_PX])
-        assets.append(pictures.asset[k][:, ::step][row : row + hp, col : col + wp])
-        purities.append(pictures.purity[k][:, ::step][row : row + hp, col : col + wp])
+        dense = np.stack([pictures.asset[k], pictures.purity[k] / np.float32(255), pictures.log_depth[k]])
+        truths.append(dense[:, :, ::step][:, row : row + hp, col : col + wp])
     x = normalise(augment_light(torch.from_numpy(np.stack(images)), generator))
-    asset, purity = np.stack(assets).astype(np.int64), np.stack(purities) / np.float32(255)
-    return x, torch.from_numpy(asset), torch.from_numpy(purity), row, col
+    truth = torch.from_numpy(np.stack(truths, axis=1)).flatten(2)  # [3, B, hp * wp] float32
+    chosen = None
+    if keep < 1:
+        urgency = torch.rand(truth.shape[1:], generator=generator) + (truth[0] >= FIRST_ASSET)
+        chosen = urgency.topk(round(keep * hp * wp), dim=1, sorted=False).indices
+        truth = truth.gather(2, chosen.expand(len(truth), -1, -1))
+    return Batch(x, row, col, chosen, truth[0].long(), truth[1], truth[2])
 
 
 def loss_of(
     model: Model,
-    batch: tuple[Tensor, Tensor, Tensor, int, int],
+    batch: Batch,
     family_of_asset: Tensor,
     recipe: Recipe,
     generator: torch.Generator,
 ) -> tuple[Tensor, dict[str, float]]:
     """The loss of a batch and its figures; ``generator`` draws which stuff patches the asset loss sees."""
-    x, asset, purity, row, col = batch
-    with torch.autocast(x.device.type, torch.bfloat16):
-        tokens = patch_tokens(model.network, x, row, col).flatten(0, 2)
+    with half_precision():
+        tokens = window_tokens(model.network, batch.x, batch.row, batch.col, batch.keep).flatten(0, 1)
     unit = functional.normalize(tokens.float(), dim=-1)
-    asset, purity = asset.flatten(), purity.flatten()
+    asset, purity = batch.asset.flatten(), batch.purity.flatten()
     thing = asset >= FIRST_ASSET
     weight = torch.where(purity >= recipe.min_purity, purity, 0.0) * torch.where(thing, 1.0, recipe.stuff_weight)
     family = family_of_asset[asset]
     few = thing | (torch.rand(len(asset), generator=generator) < 0.15)
-    with torch.autocast(x.device.type, torch.bfloat16):
+    with half_precision():
         by_asset, by_family = model.assets(unit[few]).float(), model.families(unit).float()
     fine, coarse = asset_loss(by_asset, asset[few], weight[few]), family_loss(by_family, family, weight)
+    log_depth = batch.log_depth.flatten()
+    solid = log_depth.isfinite()
+    depth = (model.depth(tokens.float()).squeeze(1)[solid] - log_depth[solid]).abs().mean()
     with torch.no_grad():
         known = thing & (family < by_family.shape[1])
         right = (by_family.argmax(1) == family)[known].float().mean()
         fine_right = (by_asset.argmax(1) == asset[few])[thing[few]].float().mean()
-    loss = fine + recipe.family_weight * coarse
+    loss = fine + recipe.family_weight * coarse + recipe.depth_weight * depth
     figures = {
         "loss": loss.item(),
         "asset": fine.item(),
         "family": coarse.item(),
         "named": right.item(),
         "asset_named": fine_right.item(),
+        "depth": depth.item(),
     }
     return loss, figures
+
+
+def half_precision() -> torch.autocast:
+    """bfloat16 where the processor multiplies in it; elsewhere it is emulated, tens of times slower."""
+    return torch.autocast("cpu", torch.bfloat16, enabled=torch.cpu._is_avx512_bf16_supported())
 
 
 def optimisers(model: Model, recipe: Recipe) -> list[torch.optim.Optimizer]:
@@ -188,9 +242,15 @@ def learning_rate_at(step: int, recipe: Recipe) -> float:
 
 
 def train(
-    pictures: Pictures, recipe: Recipe, out: Path, config: MiniConfig = MINI, *, checkpoint_every: int = 500
+    pictures: Pictures,
+    recipe: Recipe,
+    out: Path,
+    config: MiniConfig = MINI,
+    *,
+    start: Path | None = None,
+    checkpoint_every: int = 500,
 ) -> None:
-    """Train until ``recipe.steps``, from the checkpoint in ``out`` if there is one.
+    """Train until ``recipe.steps``, from the checkpoint in ``out`` if there is one, else from the bundle ``start``.
 
     Everything random in a step is drawn from the recipe's seed and the step's number, so a resumed run repeats an
     uninterrupted one.
@@ -202,10 +262,15 @@ def train(
         pictures,
         replace(recipe, batch=128),
         pictures.asset.shape[1:],
+        1.0,
         np.random.default_rng(recipe.seed),
         torch.Generator().manual_seed(recipe.seed),
     )
-    whiten_patch_embedding(model.network, first_look[0])
+    whiten_patch_embedding(model.network, first_look.x)
+    if start is not None:
+        lacking = model.network.load_state_dict(weights_of_bundle(start), strict=False)
+        if lacking.unexpected_keys or any(not k.startswith("patch_embed.detail") for k in lacking.missing_keys):
+            raise SystemExit(f"{start} is not a bundle of this network: {lacking}")
     average = build_mini(config)
     average.load_state_dict(model.network.state_dict())
     opts = optimisers(model, recipe)
@@ -218,12 +283,13 @@ def train(
             opt.load_state_dict(state)
         first = saved["step"]
     family_of_asset = torch.from_numpy(pictures.family_of_asset)
-    start, seen = time.monotonic(), dict.fromkeys(("loss", "asset", "family", "named", "asset_named"), 0.0)
+    began, seen = time.monotonic(), dict.fromkeys(("loss", "asset", "family", "named", "asset_named", "depth"), 0.0)
     for step in range(first, recipe.steps):
         rng = np.random.default_rng([recipe.seed, step])
         generator = torch.Generator().manual_seed(recipe.seed * 7919 + step)
-        window = recipe.window if step < recipe.full_from * recipe.steps else pictures.asset.shape[1:]
-        batch = draw_batch(pictures, recipe, window, rng, generator)
+        early = step < recipe.full_from * recipe.steps
+        window, keep = (recipe.window, recipe.keep) if early else (pictures.asset.shape[1:], 1.0)
+        batch = draw_batch(pictures, recipe, window, keep, rng, generator)
         loss, figures = loss_of(model, batch, family_of_asset, recipe, generator)
         rate = learning_rate_at(step, recipe)
         for opt in opts:
@@ -239,7 +305,7 @@ def train(
             torch._foreach_lerp_(list(average.parameters()), list(model.network.parameters()), 1 - decay)
         seen = {k: 0.98 * seen[k] + 0.02 * figures[k] if step > first else figures[k] for k in seen}
         if (step + 1) % 50 == 0:
-            log(out, step + 1, recipe.steps, rate, seen, (time.monotonic() - start) / (step + 1 - first))
+            log(out, step + 1, recipe.steps, rate, seen, (time.monotonic() - began) / (step + 1 - first))
         if (step + 1) % checkpoint_every == 0 or step + 1 == recipe.steps:
             save(
                 checkpoint,
@@ -281,9 +347,10 @@ def main() -> None:
     parser.add_argument("--config", type=Path, default=Path("configs/training/mini.yaml"))
     parser.add_argument("--pictures", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--start", type=Path, help="model bundle whose weights a fresh training starts from")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
-    train(load_pictures(args.pictures), load_recipe(args.config), args.out)
+    train(load_pictures(args.pictures), load_recipe(args.config), args.out, start=args.start)
 
 
 if __name__ == "__main__":

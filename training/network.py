@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+from timm.layers import PatchEmbed
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 from torch.nn import functional
@@ -26,6 +27,33 @@ class MiniConfig:
     registers: int = 4
 
 
+class DetailedPatchEmbed(PatchEmbed):
+    """timm's linear patch embedding, plus a convolutional path for the edges and textures inside a patch, which small
+    transformers learn slowly by themselves (Xiao et al., arXiv 2106.14881). The path starts at zero."""
+
+    CHANNELS = 32
+
+    def __init__(self, img_size: tuple[int, int], patch_size: int, in_chans: int, embed_dim: int, **_: object) -> None:
+        super().__init__(img_size=img_size, patch_size=patch_size, in_chans=in_chans, embed_dim=embed_dim)
+        half = patch_size // 2
+        self.detail = nn.Sequential(
+            nn.Conv2d(in_chans, self.CHANNELS, 2, stride=2),
+            nn.GELU(),
+            nn.Conv2d(self.CHANNELS, self.CHANNELS, 3, padding=1),
+            nn.GELU(),
+            nn.Conv2d(self.CHANNELS, embed_dim, half, stride=half),
+        )
+        nn.init.zeros_(self.detail[-1].weight)
+        nn.init.zeros_(self.detail[-1].bias)
+
+    def grid(self, images: Tensor) -> Tensor:
+        """[B, 3, H, W] -> [B, C, Hp, Wp]."""
+        return self.proj(images) + self.detail(images)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.norm(self.grid(x).flatten(2).transpose(1, 2))
+
+
 def build_mini(config: MiniConfig) -> VisionTransformer:
     """A ViT-Tiny-class network with random weights."""
     return VisionTransformer(
@@ -38,6 +66,7 @@ def build_mini(config: MiniConfig) -> VisionTransformer:
         reg_tokens=config.registers,
         no_embed_class=True,
         init_values=1.0,
+        embed_layer=DetailedPatchEmbed,
         global_pool="",
     )
 
@@ -49,19 +78,28 @@ def normalise(images: Tensor) -> Tensor:
     return ((images.float() - mean) / std).permute(0, 3, 1, 2)
 
 
-def patch_tokens(network: VisionTransformer, images: Tensor, row: int = 0, col: int = 0) -> Tensor:
-    """Patch tokens [B, Hp, Wp, C], not normalised, of a window that starts at patch (``row``, ``col``) of the grid.
+def patch_tokens(network: VisionTransformer, images: Tensor) -> Tensor:
+    """Patch tokens [B, Hp, Wp, C], not normalised, of normalised pictures [B, 3, H, W]."""
+    tokens = window_tokens(network, images, 0, 0, None)
+    return tokens.reshape(tokens.shape[0], *network.patch_embed.grid_size, -1)
+
+
+def window_tokens(network: VisionTransformer, images: Tensor, row: int, col: int, keep: Tensor | None) -> Tensor:
+    """Tokens [B, K, C], not normalised, of a window that starts at patch (``row``, ``col``) of the grid.
 
     ``images`` [B, 3, h, w] are normalised pictures of the window; it carries the position embedding of its place.
+    ``keep`` [B, K]: the patches the network looks at, counted row by row (PatchDropout, arXiv 2208.07220); None: all.
     """
-    tokens = network.patch_embed.proj(images)
+    tokens = network.patch_embed.grid(images)
     hp, wp = tokens.shape[2:]
     rows, cols = network.patch_embed.grid_size
     place = network.pos_embed.reshape(1, rows, cols, -1)[:, row : row + hp, col : col + wp].reshape(1, hp * wp, -1)
     tokens = tokens.flatten(2).transpose(1, 2) + place
+    if keep is not None:
+        tokens = tokens.gather(1, keep.unsqueeze(-1).expand(-1, -1, tokens.shape[-1]))
     prefix = torch.cat([network.cls_token, network.reg_token], dim=1).expand(tokens.shape[0], -1, -1)
     tokens = network.norm(network.blocks(torch.cat([prefix.to(tokens.dtype), tokens], dim=1)))
-    return tokens[:, prefix.shape[1] :].reshape(tokens.shape[0], hp, wp, -1)
+    return tokens[:, prefix.shape[1] :]
 
 
 def whiten_patch_embedding(network: VisionTransformer, images: Tensor) -> None:

@@ -1,7 +1,10 @@
 """Render the training pictures: ``python -m training.pictures --out DIR``. Resumes; one shard file per world.
 
-A shard holds ``rgb`` [F, H, W, 3] uint8, ``asset`` [F, Hp, Wp] int16 (stuff index, or ``FIRST_ASSET`` + asset number)
-and ``purity`` [F, Hp, Wp] uint8 (share of the patch that shows it, 0..255).
+A shard holds ``rgb`` [F, H, W, 3] uint8, ``asset`` [F, Hp, Wp] int16 (stuff index, or ``FIRST_ASSET`` + asset number),
+``purity`` [F, Hp, Wp] uint8 (share of the patch that shows it, 0..255), ``depth_m`` [F, H / 2, W / 2] float16 (every
+second pixel; inf: sky), ``view`` [F, 7] float32 (:class:`View` up to its field of view), ``placed`` [F, K, 4] float32
+(slot, x, y, yaw; slot -1: nothing) and ``size_m`` [A, 3] of the shard's assets: enough to make depth and bird's-eye-view
+truth. The ground is drawn again by ``shard_ground``.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from training.apron.families import CLUTTER, KNOWN
+from training.apron.ground import Ground, draw_ground
 from training.apron.renderer import ASSET_FIRST, STUFF, Renderer
 from training.apron.scenes import PATCH_PX, draw_scene
 from training.apron.solids import Asset
@@ -25,6 +29,8 @@ from training.apron.world import build_world
 HEIGHT_PX, WIDTH_PX = 224, 392
 FIRST_ASSET = len(STUFF)
 CLUTTER_PER_WORLD = 14
+MOST_PLACED = 11
+DEPTH_STRIDE = 2
 SEED_TRAIN = 1_000_000
 
 
@@ -32,6 +38,11 @@ def shard_assets(shard: int) -> list[Asset]:
     """The assets of one shard's world: one of every known family, and clutter."""
     makers = [*KNOWN.values(), *[CLUTTER["clutter"]] * CLUTTER_PER_WORLD]
     return [make(np.random.default_rng([SEED_TRAIN, shard, k])) for k, make in enumerate(makers)]
+
+
+def shard_ground(shard: int) -> Ground:
+    """The ground of a shard's world: the first thing its generator draws."""
+    return draw_ground(np.random.default_rng([SEED_TRAIN, shard]))
 
 
 def patch_labels(label: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray]:
@@ -52,18 +63,36 @@ def render_shard(shard: int, frames: int, path: Path) -> None:
     rgb = np.empty((frames, HEIGHT_PX, WIDTH_PX, 3), np.uint8)
     asset = np.empty((frames, HEIGHT_PX // PATCH_PX, WIDTH_PX // PATCH_PX), np.int16)
     purity = np.empty(asset.shape, np.uint8)
+    depth_m = np.empty((frames, HEIGHT_PX // DEPTH_STRIDE, WIDTH_PX // DEPTH_STRIDE), np.float16)
+    view = np.empty((frames, 7), np.float32)
+    placed = np.full((frames, MOST_PLACED, 4), -1, np.float32)
     with Renderer(world, HEIGHT_PX, WIDTH_PX) as renderer:
         for k in range(frames):
-            scene = draw_scene(world, rng, slots=range(len(assets)), count=(5, 11))
+            scene = draw_scene(world, rng, slots=range(len(assets)), count=(5, MOST_PLACED))
             picture = renderer.shoot(scene.view, scene.placed, scene.conditions, rng)
             dense = np.where(picture.label >= ASSET_FIRST, picture.label - ASSET_FIRST + FIRST_ASSET, picture.label)
             local, share = patch_labels(dense, FIRST_ASSET + len(assets))
             first = FIRST_ASSET + shard * len(assets)
             asset[k] = np.where(local >= FIRST_ASSET, local - FIRST_ASSET + first, local)
             rgb[k], purity[k] = picture.rgb, np.round(share * 255)
+            depth_m[k] = picture.depth_m[::DEPTH_STRIDE, ::DEPTH_STRIDE]
+            camera = scene.view
+            view[k] = (*camera.xyz_m, camera.yaw_rad, camera.pitch_rad, camera.roll_rad, camera.horizontal_fov_rad)
+            for row, item in enumerate(scene.placed):
+                placed[k, row] = item.slot, item.x_m, item.y_m, item.yaw_rad
     families = [a.family for a in assets]
     part = path.with_suffix(".part.npz")
-    np.savez(part, rgb=rgb, asset=asset, purity=purity, families=np.array(families))
+    np.savez(
+        part,
+        rgb=rgb,
+        asset=asset,
+        purity=purity,
+        depth_m=depth_m,
+        view=view,
+        placed=placed,
+        size_m=np.array([a.size_m for a in assets], np.float32),
+        families=np.array(families),
+    )
     part.rename(path)
 
 
@@ -74,8 +103,8 @@ def missing_shards(out: Path, shards: int) -> list[int]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--shards", type=int, default=80)
-    parser.add_argument("--frames", type=int, default=100, help="per shard")
+    parser.add_argument("--shards", type=int, default=200)
+    parser.add_argument("--frames", type=int, default=50, help="per shard")
     parser.add_argument("--workers", type=int, default=2)
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
