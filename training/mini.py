@@ -23,6 +23,7 @@ from training.apron.renderer import STUFF
 from training.apron.scenes import PATCH_PX
 from training.augment import augment_light
 from training.losses import asset_loss, family_loss
+from training.muon import Muon
 from training.network import CosineClassifier, MiniConfig, build_mini, normalise, whiten_patch_embedding, window_tokens
 from training.pictures import FIRST_ASSET
 from training.warm_start import weights_of_bundle
@@ -226,9 +227,7 @@ def optimisers(model: Model, recipe: Recipe) -> list[torch.optim.Optimizer]:
     taken = {id(p) for p in matrices}
     rest = [p for p in model.parameters() if id(p) not in taken]
     return [
-        torch.optim.Muon(
-            matrices, lr=recipe.learning_rate, weight_decay=recipe.weight_decay, adjust_lr_fn="match_rms_adamw"
-        ),
+        Muon(matrices, lr=recipe.learning_rate, weight_decay=recipe.weight_decay),
         torch.optim.AdamW(rest, lr=recipe.learning_rate, weight_decay=0.0, betas=(0.9, 0.98)),
     ]
 

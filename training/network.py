@@ -93,7 +93,9 @@ def window_tokens(network: VisionTransformer, images: Tensor, row: int, col: int
     tokens = network.patch_embed.grid(images)
     hp, wp = tokens.shape[2:]
     rows, cols = network.patch_embed.grid_size
-    place = network.pos_embed.reshape(1, rows, cols, -1)[:, row : row + hp, col : col + wp].reshape(1, hp * wp, -1)
+    place = network.pos_embed
+    if (hp, wp) != (rows, cols):
+        place = place.reshape(1, rows, cols, -1)[:, row : row + hp, col : col + wp].reshape(1, hp * wp, -1)
     tokens = tokens.flatten(2).transpose(1, 2) + place
     if keep is not None:
         tokens = tokens.gather(1, keep.unsqueeze(-1).expand(-1, -1, tokens.shape[-1]))

@@ -21,12 +21,14 @@ RECIPE = Recipe(
     steps=6,
     batch=3,
     window=(3, 4),
+    keep=0.7,
     full_from=0.5,
     learning_rate=0.01,
     weight_decay=0.05,
     warmup=2,
     ema=0.99,
     family_weight=1.0,
+    depth_weight=0.3,
     stuff_weight=0.3,
     min_purity=0.45,
     seed=1,
@@ -48,6 +50,8 @@ def _write_shard(folder: Path, shard: int, frames: int = 4, families: tuple[str,
         rgb=rng.integers(0, 256, (frames, 56, 70, 3), np.uint8),
         asset=asset,
         purity=rng.integers(100, 256, asset.shape, np.uint8),
+        depth_m=rng.uniform(2, 40, (frames, 28, 35)).astype(np.float16),
+        view=np.full((frames, 7), np.pi / 2, np.float32),
         families=np.array(families),
     )
 
@@ -182,20 +186,41 @@ def test_pictures_and_labels_of_a_batch_belong_together() -> None:
     rng = np.random.default_rng(0)
     asset = rng.integers(0, 8, (6, 4, 5)).astype(np.int16)
     painted = np.repeat(np.repeat(asset, 14, 1), 14, 2)[..., None].repeat(3, -1).astype(np.uint8) * 30
-    pictures = Pictures([painted[:3], painted[3:]], asset, (asset * 20 + 40).astype(np.uint8), np.arange(8), STUFF)
-    for seed in range(4):
+    pictures = Pictures(
+        [painted[:3], painted[3:]],
+        asset,
+        (asset * 20 + 40).astype(np.uint8),
+        asset * np.float32(0.5),
+        np.arange(8),
+        STUFF,
+    )
+    for seed, keep in ((0, 1.0), (1, 1.0), (2, 0.5), (3, 0.5)):
         recipe = replace(RECIPE, batch=8)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(mini, "augment_light", lambda images, generator: images)
             patch.setattr(mini, "normalise", lambda images: images.permute(0, 3, 1, 2))
-            x, labels, purity, row, col = draw_batch(
-                pictures, recipe, (2, 3), np.random.default_rng(seed), torch.Generator()
-            )
-        assert x.shape == (8, 3, 28, 42)
-        assert 0 <= row <= 2
-        assert 0 <= col <= 2
-        assert (x[:, 0].reshape(8, 2, 14, 3, 14).permute(0, 1, 3, 2, 4) == 30 * labels[..., None, None]).all()
-        torch.testing.assert_close(purity * 255, (labels * 20 + 40).float())
+            batch = draw_batch(pictures, recipe, (2, 3), keep, np.random.default_rng(seed), torch.Generator())
+        assert batch.x.shape == (8, 3, 28, 42)
+        assert 0 <= batch.row <= 2
+        assert 0 <= batch.col <= 2
+        painted_as = batch.x[:, 0].reshape(8, 2, 14, 3, 14)[:, :, 0, :, 0].flatten(1)
+        if batch.keep is not None:
+            assert batch.keep.shape == (8, 3)
+            painted_as = painted_as.gather(1, batch.keep)
+        assert (painted_as == 30 * batch.asset).all()
+        torch.testing.assert_close(batch.purity * 255, (batch.asset * 20 + 40).float())
+        torch.testing.assert_close(batch.log_depth, batch.asset * 0.5)
+
+
+def test_depth_is_learned_as_if_through_one_focal_length() -> None:
+    """A lens twice as long makes a thing at 20 m look as it would at 10 m; the sky stays infinite."""
+    depth = np.full((2, 14, 14), 20, np.float16)
+    depth[:, :7] = np.inf
+    wide, narrow = 2 * np.arctan(28 / (2 * mini.FOCAL_PX)), 2 * np.arctan(28 / (4 * mini.FOCAL_PX))
+    log_depth = mini.canonical_log_depth(depth, np.array([wide, narrow]), 28)
+    assert log_depth.shape == (2, 2, 2)
+    assert np.isinf(log_depth[:, 0]).all()
+    np.testing.assert_allclose(np.exp(log_depth[:, 1, 0]), [20, 10], rtol=1e-3)
 
 
 def test_the_learning_rate_warms_up_and_falls_to_two_percent() -> None:

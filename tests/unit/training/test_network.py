@@ -20,6 +20,7 @@ from training.network import (
     normalise,
     patch_tokens,
     whiten_patch_embedding,
+    window_tokens,
 )
 
 SMALL = MiniConfig(height_px=56, width_px=98, width=32, depth=2, heads=2)
@@ -57,10 +58,34 @@ def test_a_window_carries_the_position_embedding_of_its_place(
     )[None]
     cut.load_state_dict(state)
     with torch.no_grad():
-        tokens = patch_tokens(network, window, row, col)
-        torch.testing.assert_close(tokens, patch_tokens(cut, window), atol=1e-5, rtol=0)
+        tokens = window_tokens(network, window, row, col, None)
+        torch.testing.assert_close(tokens, patch_tokens(cut, window).flatten(1, 2), atol=1e-5, rtol=0)
         if (row, col) != (0, 0):
-            assert (tokens - patch_tokens(network, window)).abs().max() > 1e-3
+            assert (tokens - window_tokens(network, window, 0, 0, None)).abs().max() > 1e-3
+
+
+def test_patches_left_out_neither_answer_nor_are_attended_to(network: VisionTransformer, images: torch.Tensor) -> None:
+    """What the left-out patches show changes nothing, and a patch that is kept in another place gives the same token."""
+    keep = torch.tensor([[0, 1, 8, 9], [9, 8, 1, 0]])
+    # The detail path looks one pixel beyond a patch: change only patches that touch no kept one.
+    other = images.clone()
+    other[:, 42:, 42:] = 255 - other[:, 42:, 42:]
+    with torch.no_grad():
+        tokens = window_tokens(network, normalise(images), 0, 0, keep)
+        torch.testing.assert_close(tokens, window_tokens(network, normalise(other), 0, 0, keep), atol=1e-5, rtol=0)
+        torch.testing.assert_close(
+            tokens.flip(1), window_tokens(network, normalise(images), 0, 0, keep.flip(1)), atol=1e-5, rtol=0
+        )
+        assert (tokens - window_tokens(network, normalise(images), 0, 0, None)[:, keep[0]]).abs().max() > 1e-3
+
+
+def test_the_detail_path_starts_at_zero_and_then_counts(network: VisionTransformer, images: torch.Tensor) -> None:
+    embed = network.patch_embed
+    x = normalise(images)
+    with torch.no_grad():
+        torch.testing.assert_close(embed.grid(x), embed.proj(x), atol=0, rtol=0)
+        embed.detail[-1].weight.normal_()
+        assert (embed.grid(x) - embed.proj(x)).abs().max() > 1e-3
 
 
 def test_normalise_removes_imagenets_mean_and_deviation() -> None:
@@ -96,6 +121,7 @@ def test_the_exported_bundle_repeats_torch(
     network: VisionTransformer, images: torch.Tensor, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with torch.no_grad():
+        network.patch_embed.detail[-1].weight.normal_(std=0.1)
         tokens = torch.nn.functional.normalize(patch_tokens(network, normalise(images)), dim=-1).numpy()
     manifest = export_mini.export(network, tmp_path / "bundle", "tiny", "nothing", SMALL)
     engine = load_engine(tmp_path / "bundle", threads=1)
