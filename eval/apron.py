@@ -22,6 +22,7 @@ from airside.assets import embedded_bank, embedded_model
 from airside.bank.bank import PrototypeBank
 from airside.bank.store import BankStore
 from airside.cameras.fit import fit_to_network
+from airside.config import SiteConfig
 from airside.engine.engine import Engine
 from airside.engine.onnx import load_engine
 from airside.enrolment.enrol import enrol
@@ -29,7 +30,7 @@ from airside.enrolment.support import SupportImage, mask_from_box
 from airside.errors import AirsideError, RefusedError
 from airside.messages import Kind, Region
 from airside.ood.refine import guided_upsample
-from airside.ood.regions import find_regions
+from airside.ood.regions import RegionRules, find_regions
 from airside.ood.scoring import METHODS
 from airside.pipeline import Knowledge, knowledge_from_bank, map_from_tokens
 from airside.progress import Progress
@@ -43,6 +44,7 @@ PATCH_AREA_PX = 196
 LARGE_PATCHES = 20
 NAMED_SHARE = 0.5
 MIN_APPEARANCE_PATCHES = 4
+SITE_RULES = RegionRules(min_patches_unknown=SiteConfig().min_patches)  # what an untouched site reports
 
 
 @dataclass
@@ -72,7 +74,7 @@ def see(tokens: np.ndarray, image: np.ndarray, way: Knowledge, patch_px: int) ->
     score_map = map_from_tokens(tokens, way)
     net = fit_to_network(image, *image.shape[:2], patch_px)
     pixel_score = guided_upsample(score_map.ood_score, image)
-    regions = find_regions(score_map, pixel_score, way.threshold, net, way.kinds, tokens=tokens)
+    regions = find_regions(score_map, pixel_score, way.threshold, net, way.kinds, tokens=tokens, rules=SITE_RULES)
     return Seen(pixel_score, regions, flagged_pixels(regions, image.shape[:2]), score_map.class_index)
 
 

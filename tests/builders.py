@@ -42,6 +42,7 @@ def tiny_class(
     crops: int = 2,
     kind: ClassKind = ClassKind.THING,
     protected: bool = False,
+    pictures: int = 30,
 ) -> KnownClass:
     return KnownClass(
         name=name,
@@ -51,6 +52,7 @@ def tiny_class(
         mean=unit_rows(rng, 1, channels)[0],
         held_out_similarity=np.sort(rng.uniform(-1, 1, held_out)).astype(np.float32),
         support=tuple(support_crop(rng) for _ in range(crops)),
+        pictures=pictures,
     )
 
 

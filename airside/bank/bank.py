@@ -52,6 +52,7 @@ class KnownClass:
     mean: np.ndarray  # [C] float32, unit length: PROWL's one vector
     held_out_similarity: np.ndarray  # [S] float32, leave-one-image-out cosine of known patches, ascending
     support: tuple[SupportCrop, ...]
+    pictures: int  # it was learnt from; 0: not known (snapshots older than this field), taken as many
 
     def __post_init__(self) -> None:
         _require_name("KnownClass.name", self.name)
@@ -61,6 +62,8 @@ class KnownClass:
         if not isinstance(self.protected, bool):
             raise UsageError(f"{where}: protected: wanted True or False; got {_words(self.protected)}")
         _require_tuple_of(f"{where}: support", self.support, SupportCrop)
+        if type(self.pictures) is not int or self.pictures < 0:
+            raise UsageError(f"{where}: pictures: wanted an int >= 0; got {_words(self.pictures)}")
         prototypes = _unit_rows(f"{where}: prototypes", self.prototypes, (None, None))
         if prototypes.shape[0] < 1 or prototypes.shape[1] < 1:
             raise UsageError(f"{where}: prototypes: wanted [P, C] with P and C >= 1; got {prototypes.shape}")

@@ -55,6 +55,7 @@ def meta_from_bank(bank: PrototypeBank) -> dict[str, Any]:
                 "prototypes": len(c.prototypes),
                 "held_out": len(c.held_out_similarity),
                 "support": [_json_from_crop(s) for s in c.support],
+                "pictures": c.pictures,
             }
             for c in bank.classes
         ],
@@ -74,6 +75,7 @@ def bank_from_contents(meta: dict[str, Any], arrays: dict[str, np.ndarray]) -> P
             mean=means.take(1)[0],
             held_out_similarity=held_out.take(c["held_out"]),
             support=tuple(_take_crop(crops, s) for s in c["support"]),
+            pictures=c.get("pictures", 0),
         )
         for c in meta["classes"]
     )

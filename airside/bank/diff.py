@@ -64,7 +64,7 @@ def diff_banks(a: PrototypeBank, b: PrototypeBank) -> BankDiff:
 
 def _same_class(a: KnownClass, b: KnownClass) -> bool:
     return (
-        (a.kind, a.protected, a.support) == (b.kind, b.protected, b.support)
+        (a.kind, a.protected, a.support, a.pictures) == (b.kind, b.protected, b.support, b.pictures)
         and np.array_equal(a.prototypes, b.prototypes)
         and np.array_equal(a.mean, b.mean)
         and np.array_equal(a.held_out_similarity, b.held_out_similarity)

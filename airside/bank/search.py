@@ -17,8 +17,8 @@ from airside.errors import UsageError
 
 _UNIT_SQUARE_TOLERANCE = 0.02  # on |token|^2: half-precision engines round
 
-
 SOFT_TEMPERATURE = 0.16  # of cosine; chosen on development frames of the simulator, see eval/LOG.md
+MANY_PICTURES, NEW_CLASS_MARGIN = 20, 0.2  # a class of no picture would be this much cosine less convincing
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,7 @@ class Similarity:
     to_prototypes: np.ndarray  # [T, classes] with each class's nearest prototype
     soft: np.ndarray  # [T, classes] soft maximum over each class's prototypes, t log mean exp(cos / t)
     to_guard: np.ndarray  # [T] with the mean of the patches that must stay unknown; 0 where the bank keeps none
+    margin: np.ndarray  # [classes] how much less a class convinces because few pictures stand behind it
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,7 @@ class PrototypeIndex:
         apart = np.array([name not in bank.names for name in bank.guard_names], bool)
         guard = bank.guard_tokens[apart].sum(axis=0) if apart.any() else np.zeros(bank.channels, np.float32)
         self.guard_mean = guard / max(float(np.linalg.norm(guard)), 1e-12)  # [C], of groups that are no class
+        self.margin = np.array([margin_from_pictures(c.pictures) for c in bank.classes], np.float32)  # [classes]
         self._counts = np.array(counts, np.float32)
         self._starts = np.cumsum([0, *counts[:-1]]).astype(np.intp)[: len(counts)]
 
@@ -80,11 +82,12 @@ class PrototypeIndex:
         empty = np.zeros((len(tokens), 0), np.float32)
         to_guard = tokens @ self.guard_mean.astype(np.float32)
         if not self.names:
-            return Similarity(empty, empty, empty, to_guard)
+            return Similarity(empty, empty, empty, to_guard, self.margin)
         cosine = self.prototypes @ tokens.T  # [P, T]
         mass = np.add.reduceat(np.exp(cosine / SOFT_TEMPERATURE), self._starts, axis=0) / self._counts[:, None]
         soft = SOFT_TEMPERATURE * np.log(mass)
-        return Similarity(tokens @ self.means.T, self._best_by_class(cosine), np.ascontiguousarray(soft.T), to_guard)
+        to_prototypes = self._best_by_class(cosine)
+        return Similarity(tokens @ self.means.T, to_prototypes, np.ascontiguousarray(soft.T), to_guard, self.margin)
 
     def nearest(self, tokens: np.ndarray, k: int) -> Nearest:
         """The ``k`` most similar prototypes; ``k`` from 1 to the bank's number of prototypes."""
@@ -114,6 +117,12 @@ class PrototypeIndex:
         if not (off <= _UNIT_SQUARE_TOLERANCE).all():  # written so that NaN fails too
             bad = int(len(off) - (off <= _UNIT_SQUARE_TOLERANCE).sum())
             raise UsageError(f"tokens: wanted finite vectors of unit length; {bad} of {len(off)} are not")
+
+
+def margin_from_pictures(pictures: int) -> float:
+    """Cosine by which a class of so few pictures is doubted: its prototypes lie closer to their pictures than to the
+    kind of thing, and what merely resembles them must stay unknown. 0 from :data:`MANY_PICTURES` on, and for 0."""
+    return NEW_CLASS_MARGIN * (1 - pictures / MANY_PICTURES) if 0 < pictures < MANY_PICTURES else 0.0
 
 
 def class_similarity_reference(tokens: np.ndarray, bank: PrototypeBank) -> np.ndarray:

@@ -79,4 +79,5 @@ def learn_class(
         mean=unit(tokens.mean(axis=0)),
         held_out_similarity=held_out_similarities(tokens_by_image, prototypes),
         support=tuple(support),
+        pictures=sum(1 for t in tokens_by_image if len(t)),
     )

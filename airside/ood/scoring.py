@@ -49,9 +49,11 @@ class Scorer:
         by_class = (similarity.to_means, similarity.to_prototypes, similarity.soft)
         if len(shape) != 2 or shape[1] == 0 or any(s.shape != shape for s in by_class):
             raise UsageError(f"similarities must all be [T, n_classes], got {[list(s.shape) for s in by_class]}")
+        if similarity.margin.shape != shape[1:]:
+            raise UsageError(f"the margin must be [{shape[1]}], got {list(similarity.margin.shape)}")
         if similarity.to_guard.shape != shape[:1]:
             raise UsageError(f"the similarity to the guard must be [{shape[0]}], got {list(similarity.to_guard.shape)}")
-        if not all(np.isfinite(s).all() for s in (*by_class, similarity.to_guard)):
+        if not all(np.isfinite(s).all() for s in (*by_class, similarity.to_guard, similarity.margin)):
             raise InputError("a similarity is not finite: the network's tokens for this image are unusable")
         if self.needs_tails and tails is None:
             raise UsageError("this method needs the bank's tail model: build it with TailModel.from_classes")
@@ -78,11 +80,13 @@ def score_default(similarity: Similarity, tails: TailModel | None) -> PatchScore
     equation 2.2), every class weighing the same, ``known = t log sum_c mean_p exp(cos / t)``. What resembles the bank's
     guard (debris that must stay unknown) counts against it: ``evidence = known - w cos(guard)``. The score is a fixed
     logistic of the evidence; a site's threshold on it comes from clean frames. A class registered later adds
-    its prototypes, so it can only make patches more familiar.
+    its prototypes, so it can only make patches more familiar; while few pictures stand behind it, it does so with a
+    margin, which changes no name.
     """
     best = np.argmax(similarity.soft, axis=1)
-    peak = similarity.soft[np.arange(len(best)), best].astype(np.float64)
-    known = peak + SOFT_TEMPERATURE * np.log(np.exp((similarity.soft - peak[:, None]) / SOFT_TEMPERATURE).sum(axis=1))
+    convincing = (similarity.soft - similarity.margin).astype(np.float64)
+    peak = convincing.max(axis=1)
+    known = peak + SOFT_TEMPERATURE * np.log(np.exp((convincing - peak[:, None]) / SOFT_TEMPERATURE).sum(axis=1))
     ood = sigmoid((EVIDENCE_CENTRE - known + GUARD_WEIGHT * similarity.to_guard) / EVIDENCE_SCALE)
     nearest = similarity.to_prototypes[np.arange(len(best)), best]
     return PatchScores(ood.astype(np.float32), best.astype(np.int32), nearest.astype(np.float32))

@@ -50,6 +50,8 @@ REFUSED: Refused = [
     (lambda: _class(name=3), "printable"),
     (lambda: _class(kind="thing"), "ClassKind"),
     (lambda: _class(protected=1), "True or False"),
+    (lambda: _class(pictures=-1), "int >= 0"),
+    (lambda: _class(pictures=2.0), "int >= 0"),
     (lambda: _class(support=[]), "tuple of SupportCrop"),
     (lambda: _class(support=(b"j",)), r"support\[0\]"),
     (lambda: _class(prototypes=np.zeros((0, 8), np.float32)), "P and C >= 1"),

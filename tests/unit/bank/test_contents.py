@@ -41,6 +41,14 @@ def test_what_goes_in_comes_out(groups: tuple[str, ...]) -> None:
     assert np.array_equal(back.guard_tokens, bank.guard_tokens)
 
 
+def test_a_table_older_than_the_number_of_pictures_is_read() -> None:
+    meta, arrays = _contents(_bank())
+    assert [c.pictures for c in bank_from_contents(meta, arrays).classes] == [30, 30, 30]
+    for known in meta["classes"]:
+        del known["pictures"]
+    assert [c.pictures for c in bank_from_contents(meta, arrays).classes] == [0, 0, 0]
+
+
 def test_guarded_pictures_count_in_the_digest() -> None:
     bank = _bank()
     (_, crop), *rest = bank.guard_support

@@ -157,3 +157,12 @@ def test_the_guard_leaves_out_groups_that_are_classes() -> None:
     assert not np.allclose(PrototypeIndex(without).similarity(query).to_guard, guard, atol=1e-3)
     own = replace(bank, guard_names=("class0", "class1") * 3)
     assert not PrototypeIndex(own).similarity(query).to_guard.any()
+
+
+@pytest.mark.parametrize(("pictures", "margin"), [(0, 0.0), (1, 0.19), (5, 0.15), (20, 0.0), (500, 0.0)])
+def test_a_class_of_few_pictures_is_doubted(pictures: int, margin: float) -> None:
+    rng = np.random.default_rng(0)
+    bank = replace(tiny_bank(rng, 1), classes=(tiny_class(rng, "many"), tiny_class(rng, "new", pictures=pictures)))
+    index = PrototypeIndex(bank)
+    np.testing.assert_allclose(index.margin, [0, margin], atol=1e-6)
+    np.testing.assert_array_equal(index.similarity(bank.classes[0].prototypes).margin, index.margin)

@@ -129,6 +129,7 @@ def test_id_covers_every_part_of_the_bank() -> None:
             for changed in (
                 replace(first, name="other"),
                 replace(first, protected=True),
+                replace(first, pictures=7),
                 replace(first, prototypes=first.prototypes[::-1]),
                 replace(first, mean=-first.mean),
                 replace(first, held_out_similarity=first.held_out_similarity[1:]),

@@ -13,7 +13,7 @@ from airside.ood.logit import logit, sigmoid, soft_limit
 def known_class(name: str, held_out: np.ndarray, images: int) -> KnownClass:
     unit = np.eye(4, dtype=np.float32)
     crops = tuple(SupportCrop(b"jpeg", b"png", f"{i:064x}") for i in range(images))
-    return KnownClass(name, ClassKind.THING, False, unit, unit[0], np.sort(held_out).astype(np.float32), crops)
+    return KnownClass(name, ClassKind.THING, False, unit, unit[0], np.sort(held_out).astype(np.float32), crops, 20)
 
 
 @pytest.fixture

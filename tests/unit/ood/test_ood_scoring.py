@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -36,19 +38,32 @@ def _similarity(to_means: np.ndarray, to_prototypes: np.ndarray, to_guard: float
         to_prototypes,
         0.5 * (to_means + to_prototypes[: len(to_means)]) if len(to_means) == len(to_prototypes) else to_prototypes,
         np.full(len(to_means), to_guard),
+        np.zeros(to_means.shape[1]),
     )
 
 
 def test_default_is_the_log_likelihood_of_the_mixture_against_the_guard() -> None:
     soft = np.array([[0.9, 0.2, 0.1], [0.4, 0.4, 0.4], [0.2, 0.1, 0.0]])
     guard = np.array([0.0, 0.5, 0.9])
-    got = METHODS["default"](Similarity(soft, soft, soft, guard), None)
+    got = METHODS["default"](Similarity(soft, soft, soft, guard, np.zeros(3)), None)
     for row, to_guard, ood in zip(soft, guard, got.ood_score, strict=True):
         known = SOFT_TEMPERATURE * np.log(sum(np.exp(s / SOFT_TEMPERATURE) for s in row))
         odds = np.exp((EVIDENCE_CENTRE - known + GUARD_WEIGHT * to_guard) / EVIDENCE_SCALE)
         assert ood == pytest.approx(odds / (1 + odds), rel=1e-4)
     assert got.class_index[0] == 0
     assert (np.diff(got.ood_score) > 0).all()
+
+
+def test_a_class_in_doubt_convinces_less_and_keeps_its_name() -> None:
+    soft, none, guard = np.array([[0.9, 0.2], [0.1, 0.9]]), np.zeros(2), np.zeros(2)
+    sure = METHODS["default"](Similarity(soft, soft, soft, guard, none), None)
+    doubted = METHODS["default"](Similarity(soft, soft, soft, guard, np.array([0.15, 0.0])), None)
+    lower = METHODS["default"](Similarity(soft, soft, soft - np.array([0.15, 0.0]), guard, none), None)
+    np.testing.assert_allclose(doubted.ood_score, lower.ood_score, rtol=1e-6)
+    assert doubted.ood_score[0] > sure.ood_score[0] + 0.05
+    assert doubted.ood_score[1] == pytest.approx(sure.ood_score[1], abs=0.01)
+    barely = METHODS["default"](Similarity(soft, soft, soft, guard, np.array([0.8, 0.0])), None)
+    assert sure.class_index.tolist() == doubted.class_index.tolist() == barely.class_index.tolist() == [0, 1]
 
 
 def test_prowl_and_knn_are_one_minus_the_best_cosine(similarities: tuple[np.ndarray, np.ndarray]) -> None:
@@ -131,6 +146,10 @@ def test_scorers_refuse(tails: TailModel) -> None:
         METHODS["prowl"](_similarity(good, good[:2]), tails)
     with pytest.raises(UsageError, match="n_classes"):
         METHODS["prowl"](_similarity(np.zeros((4, 0)), np.zeros((4, 0))), tails)
+    with pytest.raises(UsageError, match="margin"):
+        METHODS["default"](replace(_similarity(good, good), margin=np.zeros(2)), None)
+    with pytest.raises(InputError, match="not finite"):
+        METHODS["default"](replace(_similarity(good, good), margin=np.full(3, np.nan)), None)
     with pytest.raises(UsageError, match="tail model"):
         METHODS["tail"](_similarity(good, good), None)
     with pytest.raises(UsageError, match="default, tail, prowl, knn"):
