@@ -37,8 +37,9 @@ from airside.progress import Progress
 from eval.apron_protocol import FEW_SHOT_TYPES, Protocol
 from eval.metrics.objects import FOUND_COVER, ObjectAccumulator, clean_alarm_rate, find_objects
 from eval.metrics.pixel import PixelAccumulator
+from training.apron.bulk import render_plans
 from training.apron.families import UNKNOWN
-from training.apron.frames import LabelledFrame, WorldPlan, render_plans
+from training.apron.frames import LabelledFrame, WorldPlan
 
 PATCH_AREA_PX = 196
 LARGE_PATCHES = 20
@@ -97,9 +98,9 @@ def unknown_instances(frame: LabelledFrame) -> dict[int, str]:
     return found
 
 
-def rendered(plans: Sequence[WorldPlan], what: str, workers: int) -> Iterator[LabelledFrame]:
+def rendered(plans: Sequence[WorldPlan], what: str, workers: int, cache: Path | None) -> Iterator[LabelledFrame]:
     progress = Progress(what, len(plans))
-    for _, frames in render_plans(plans, workers):
+    for _, frames in render_plans(plans, workers, cache):
         yield from frames
         progress.step()
 
@@ -253,20 +254,22 @@ def _patches_of(mask: np.ndarray, patch: int, class_index: np.ndarray) -> np.nda
     return np.asarray(class_index[cover >= min(0.5, float(cover.max()))])
 
 
-def evaluate(model: Path, bank_path: Path, methods: Sequence[str], protocol: Protocol, workers: int) -> dict[str, Any]:
+def evaluate(
+    model: Path, bank_path: Path, methods: Sequence[str], protocol: Protocol, workers: int, cache: Path | None
+) -> dict[str, Any]:
     engine = load_engine(model)
     bank, info = BankStore(bank_path).load()
     bank.require_model(engine.manifest.fingerprint, str(bank_path), str(model))
     novelty = Novelty(engine, bank, methods)
     tests = []
-    for frame in rendered(protocol.test_plans(), "worlds with unknown objects", workers):
+    for frame in rendered(protocol.test_plans(), "worlds with unknown objects", workers, cache):
         novelty.add_test(frame)
         tests.append(frame)
-    for frame in rendered(protocol.clean_plans(), "clean worlds", workers):
+    for frame in rendered(protocol.clean_plans(), "clean worlds", workers, cache):
         novelty.add_clean(frame)
     support, seen_again = defaultdict(list), defaultdict(list)
     for store, plans in ((support, protocol.support_plans()), (seen_again, protocol.appearance_plans())):
-        for plan, frames in render_plans(plans, workers):
+        for plan, frames in render_plans(plans, workers, cache):
             store[plan.models[0]] += frames
     shots = few_shot(engine, bank, methods[-1], support, seen_again, tests)
     return {
@@ -312,6 +315,7 @@ def main() -> int:
     parser.add_argument("--model", type=Path, default=None)
     parser.add_argument("--bank", type=Path, default=None)
     parser.add_argument("--workers", type=int, default=0)
+    parser.add_argument("--cache", type=Path, default=None, help="folder that keeps the rendered frames")
     parser.add_argument("--json", type=Path, required=True)
     args = parser.parse_args()
     methods = args.methods.split(",")
@@ -325,6 +329,7 @@ def main() -> int:
             methods,
             Protocol(args.frames, args.clean_frames),
             args.workers,
+            args.cache,
         )
     except AirsideError as error:
         print(f"eval.apron: {error}", file=sys.stderr)

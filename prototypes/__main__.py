@@ -24,9 +24,11 @@ def main() -> int:
     build.add_argument("--worlds", type=int, default=BANK_WORLDS)
     build.add_argument("--calibration-worlds", type=int, default=CALIBRATION_WORLDS)
     build.add_argument("--alpha", type=float, default=ALPHA, help="promised share of clean frames that alarm")
+    build.add_argument("--cache", type=Path, help="folder that keeps the rendered frames for the next time")
     build.set_defaults(run=_build)
     embed = commands.add_parser("embed", help="export a trained network with its bank and demo into the package")
     embed.add_argument("--checkpoint", type=Path, required=True)
+    embed.add_argument("--cache", type=Path, help="folder that keeps the rendered frames for the next time")
     embed.set_defaults(run=_embed)
     args = parser.parse_args()
     try:
@@ -39,7 +41,13 @@ def main() -> int:
 
 def _build(args: argparse.Namespace) -> None:
     bank = build_apron(
-        args.model, args.out, _report, worlds=args.worlds, calibration_worlds=args.calibration_worlds, alpha=args.alpha
+        args.model,
+        args.out,
+        _report,
+        worlds=args.worlds,
+        calibration_worlds=args.calibration_worlds,
+        alpha=args.alpha,
+        cache=args.cache,
     )
     print(
         f"{args.out}: {len(bank.classes)} classes; thresholds "
@@ -50,7 +58,7 @@ def _build(args: argparse.Namespace) -> None:
 def _embed(args: argparse.Namespace) -> None:
     from prototypes.embed import embed  # needs torch, which building a bank does not
 
-    embed(args.checkpoint, _report)
+    embed(args.checkpoint, _report, cache=args.cache)
 
 
 if __name__ == "__main__":

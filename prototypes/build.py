@@ -18,8 +18,9 @@ from airside.ood.evidence import frame_region_score
 from airside.ood.scoring import METHODS
 from airside.pipeline import knowledge_from_bank, map_from_tokens
 from prototypes.collect import Collector
+from training.apron.bulk import render_plans
 from training.apron.families import PROTECTED
-from training.apron.frames import SEED_BANK, SEED_CALIBRATION, WorldPlan, render_plans
+from training.apron.frames import SEED_BANK, SEED_CALIBRATION, WorldPlan
 from training.apron.renderer import STUFF
 
 ALPHA = 0.005  # promised share of clean frames that alarm
@@ -40,10 +41,10 @@ def clean_plans(seed: int, worlds: int, frames: int = FRAMES_PER_WORLD) -> list[
     return [WorldPlan(seed, k, frames) for k in range(worlds)]
 
 
-def learn_apron(engine: Engine, plans: Sequence[WorldPlan], report: Report) -> PrototypeBank:
+def learn_apron(engine: Engine, plans: Sequence[WorldPlan], report: Report, cache: Path | None = None) -> PrototypeBank:
     """Classes and guard from rendered frames; not yet calibrated."""
     collector = Collector(engine, np.random.default_rng(SEED_BANK))
-    for done, (_, frames) in enumerate(render_plans(plans), 1):
+    for done, (_, frames) in enumerate(render_plans(plans, cache=cache), 1):
         for frame in frames:
             collector.add(frame.rgb, frame.label, frame.names)
         report("bank frames", done, len(plans))
@@ -72,12 +73,17 @@ def learn_apron(engine: Engine, plans: Sequence[WorldPlan], report: Report) -> P
 
 
 def calibrate(
-    engine: Engine, bank: PrototypeBank, plans: Sequence[WorldPlan], alpha: float, report: Report
+    engine: Engine,
+    bank: PrototypeBank,
+    plans: Sequence[WorldPlan],
+    alpha: float,
+    report: Report,
+    cache: Path | None = None,
 ) -> tuple[Calibration, ...]:
     """A site threshold for every scoring method, from the greatest region score of each clean frame."""
     ways = {method: knowledge_from_bank(bank, "", method) for method in METHODS}
     scores: dict[str, list[float]] = {method: [] for method in METHODS}
-    for done, (_, frames) in enumerate(render_plans(plans), 1):
+    for done, (_, frames) in enumerate(render_plans(plans, cache=cache), 1):
         for frame in frames:
             tokens = engine.tokens(frame.rgb[None])[0]
             for method, way in ways.items():
@@ -94,11 +100,12 @@ def build_apron(
     worlds: int = BANK_WORLDS,
     calibration_worlds: int = CALIBRATION_WORLDS,
     alpha: float = ALPHA,
+    cache: Path | None = None,
 ) -> PrototypeBank:
     """Make, calibrate and store the simulator's bank for the bundle ``model`` in the folder ``out``."""
     engine = load_engine(model)
-    bank = learn_apron(engine, bank_plans(worlds), report)
-    calibrations = calibrate(engine, bank, clean_plans(SEED_CALIBRATION, calibration_worlds), alpha, report)
+    bank = learn_apron(engine, bank_plans(worlds), report, cache)
+    calibrations = calibrate(engine, bank, clean_plans(SEED_CALIBRATION, calibration_worlds), alpha, report, cache)
     bank = replace(bank, calibrations=calibrations)
     BankStore(out).create(bank, "prototypes build", f"apron simulator: {len(bank.classes)} classes")
     return bank

@@ -25,12 +25,12 @@ PATCH_PX = 28  # 14 px at network size, half of the demo's
 JPEG_QUALITY = 88
 
 
-def embed(checkpoint: Path, report: Report, out: Path = ASSETS) -> None:
+def embed(checkpoint: Path, report: Report, out: Path = ASSETS, cache: Path | None = None) -> None:
     """Write ``out``/model, ``out``/bank and ``out``/demo anew."""
     for part in ("model", "bank", "demo"):
         shutil.rmtree(out / part, ignore_errors=True)
     export(load_network(checkpoint), out / "model", "airside-mini", "airside apron simulator (training/apron)")
-    build_apron(out / "model", out / "bank", report)
+    build_apron(out / "model", out / "bank", report, cache=cache)
     embed_demo(DEMO, out / "demo", report)
 
 

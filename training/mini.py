@@ -115,7 +115,7 @@ def load_pictures(folder: Path) -> Pictures:
 
 
 def canonical_log_depth(depth_m: np.ndarray, fov_rad: np.ndarray, width_px: int) -> np.ndarray:
-    """Depth [F, H / 2, W / 2] and horizontal fields of view [F] -> log depth of patch centres [F, Hp, Wp] at FOCAL_PX."""
+    """Depth [F, H / 2, W / 2] and horizontal fields of view [F] -> log depth at patch centres [F, Hp, Wp]."""
     focal_px = width_px / 2 / np.tan(fov_rad / 2)
     half = PATCH_PX // 2
     centres = depth_m[:, half // 2 :: half, half // 2 :: half].astype(np.float32)
@@ -135,7 +135,7 @@ class Model(nn.Module):
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """``x`` [B, 3, h, w] normalised; ``keep`` [B, K] or None, which patches are looked at; the truth of those [B, K]."""
+    """``x`` [B, 3, h, w] normalised; ``keep`` [B, K] or None: the patches looked at; their truth [B, K]."""
 
     x: Tensor
     row: int

@@ -3,8 +3,8 @@
 A shard holds ``rgb`` [F, H, W, 3] uint8, ``asset`` [F, Hp, Wp] int16 (stuff index, or ``FIRST_ASSET`` + asset number),
 ``purity`` [F, Hp, Wp] uint8 (share of the patch that shows it, 0..255), ``depth_m`` [F, H / 2, W / 2] float16 (every
 second pixel; inf: sky), ``view`` [F, 7] float32 (:class:`View` up to its field of view), ``placed`` [F, K, 4] float32
-(slot, x, y, yaw; slot -1: nothing) and ``size_m`` [A, 3] of the shard's assets: enough to make depth and bird's-eye-view
-truth. The ground is drawn again by ``shard_ground``.
+(slot, x, y, yaw; slot -1: nothing) and ``size_m`` [A, 3] of the shard's assets: enough to make depth and
+bird's-eye-view truth. The ground is drawn again by ``shard_ground``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Labelled pictures in bulk: worlds built one after another, each photographed many times, on every core.
+"""Labelled pictures of one world: built once, photographed many times.
 
 Every use of the simulator draws from its own seed range, so that no asset and no world is ever shared between training,
 bank, calibration and test.
@@ -6,11 +6,8 @@ bank, calibration and test.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
-from multiprocessing import get_context
 
 import numpy as np
 
@@ -111,11 +108,3 @@ def labelled(renderer: Renderer, world: World, scene: Scene, number: int, rng: n
     return LabelledFrame(
         picture.rgb, label, instance, picture.depth_m, names, scene.conditions.name, scene.lens, number
     )
-
-
-def render_plans(plans: Sequence[WorldPlan], workers: int = 0) -> Iterator[tuple[WorldPlan, list[LabelledFrame]]]:
-    """Frames of every plan, in order; ``workers`` processes (0: one a core)."""
-    os.environ.setdefault("LP_NUM_THREADS", "1")
-    count = workers or max(1, os.cpu_count() or 1)
-    with ProcessPoolExecutor(count, mp_context=get_context("spawn")) as pool:
-        yield from zip(plans, pool.map(frames_of, plans), strict=True)
