@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from training.apron.families import UNKNOWN
 from training.apron.frames import SEED_CLEAN, SEED_FEW_SHOT, SEED_TEST, WorldPlan
 
+SEED_DEV = 8_000_000
 FRAMES_PER_WORLD = 12
 UNKNOWN_SHARE = (0.005, 0.12)  # of one frame's pixels; the mean over the set is printed and must lie in MEAN_SHARE
 MEAN_SHARE = (0.02, 0.06)
@@ -80,3 +81,13 @@ class Protocol:
             )
             for k, name in enumerate(FEW_SHOT_TYPES)
         ]
+
+
+def dev_plans() -> list[WorldPlan]:
+    """Worlds on which constants may be chosen; drawn like the test's, from a seed of their own."""
+    return [replace(plan, seed=SEED_DEV) for plan in Protocol(frames=240).test_plans()]
+
+
+def dev_clean_plans() -> list[WorldPlan]:
+    """Clean worlds for the same use."""
+    return [replace(plan, seed=SEED_DEV + 1) for plan in Protocol(clean_frames=360).clean_plans()]

@@ -1,4 +1,4 @@
-"""Depth metrics, pooled over all pixels: AbsRel, RMSE and delta1 to delta3 (Eigen et al., arXiv 1406.2283, section 4.3)."""
+"""Depth metrics pooled over all pixels: AbsRel, RMSE, delta1 to delta3 (Eigen et al., arXiv 1406.2283, section 4)."""
 
 from __future__ import annotations
 
