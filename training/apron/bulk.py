@@ -10,15 +10,16 @@ import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import fields
 from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 
 from training.apron.frames import HEIGHT_PX, WIDTH_PX, LabelledFrame, WorldPlan, frames_of
+from training.apron.renderer import View
 
 _STACKED = ("rgb", "label", "instance", "depth_m")
+_PLAIN = ("names", "condition", "lens", "world")
 
 
 def render_plans(
@@ -42,8 +43,11 @@ def cached_frames(plan: WorldPlan, folder: Path) -> list[LabelledFrame]:
     frames = frames_of(plan)
     part = path.with_suffix(f".{os.getpid()}.part.npz")
     stacks = {name: np.stack([getattr(frame, name) for frame in frames]) for name in _STACKED}
-    others = {f.name: np.array([getattr(frame, f.name) for frame in frames]) for f in fields(LabelledFrame)[4:]}
-    np.savez(part, **stacks, **others)
+    plain = {name: np.array([getattr(frame, name) for frame in frames]) for name in _PLAIN}
+    views = [
+        [*f.view.xyz_m, f.view.yaw_rad, f.view.pitch_rad, f.view.roll_rad, f.view.horizontal_fov_rad] for f in frames
+    ]
+    np.savez(part, **stacks, **plain, view=np.array(views))
     os.replace(part, path)
     return frames
 
@@ -58,9 +62,15 @@ def _read(path: Path) -> list[LabelledFrame]:
             condition=str(columns["condition"][k]),
             lens=str(columns["lens"][k]),
             world=int(columns["world"][k]),
+            view=_view(columns["view"][k].tolist(), columns["rgb"].shape[1:3]),
         )
         for k in range(len(columns["world"]))
     ]
+
+
+def _view(numbers: list[float], size_px: tuple[int, int]) -> View:
+    x, y, z, *angles = numbers
+    return View((x, y, z), *angles, *size_px)
 
 
 @functools.cache

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from training.apron.families import CLUTTER, KNOWN, UNKNOWN
-from training.apron.renderer import ASSET_FIRST, STUFF, Placed, Renderer
+from training.apron.renderer import ASSET_FIRST, STUFF, Placed, Renderer, View
 from training.apron.scenes import Scene, draw_scene, place_in_view
 from training.apron.solids import Asset
 from training.apron.world import World, build_world
@@ -40,6 +40,7 @@ class LabelledFrame:
     condition: str
     lens: str
     world: int
+    view: View
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,5 +107,5 @@ def labelled(renderer: Renderer, world: World, scene: Scene, number: int, rng: n
     of_slot = np.array([names.index(a.family) for a in world.assets], np.uint16)
     label = np.where(instance >= 0, of_slot[np.maximum(instance, 0)], picture.label).astype(np.uint16)
     return LabelledFrame(
-        picture.rgb, label, instance, picture.depth_m, names, scene.conditions.name, scene.lens, number
+        picture.rgb, label, instance, picture.depth_m, names, scene.conditions.name, scene.lens, number, scene.view
     )

@@ -16,7 +16,7 @@ from training.apron import frames
 from training.apron.drives import DEMO
 from training.apron.families import CLUTTER, KNOWN, PROTECTED, UNKNOWN
 from training.apron.frames import SEED_CALIBRATION, LabelledFrame, WorldPlan
-from training.apron.renderer import STUFF
+from training.apron.renderer import STUFF, View
 from training.pictures import SEED_TRAIN
 
 PROTOCOL = Protocol()
@@ -120,6 +120,7 @@ def test_patches_of_an_object(box: tuple[int, int, int, int], wanted: list[int])
 
 
 NAMES = ("tarmac", "cone", *sorted(UNKNOWN)[:2])
+VIEW = View((0.0, 0.0, 1.5), 0.0, 0.0, 0.0, 1.0, 112, 196)
 
 
 def _frame(*objects: tuple[int, int, int, int, int], shape: tuple[int, int] = (112, 196)) -> LabelledFrame:
@@ -128,7 +129,7 @@ def _frame(*objects: tuple[int, int, int, int, int], shape: tuple[int, int] = (1
     for number, (index, x0, y0, x1, y1) in enumerate(objects):
         label[y0:y1, x0:x1], instance[y0:y1, x0:x1] = index, number
     rgb: np.ndarray = np.zeros((*shape, 3), np.uint8)
-    return LabelledFrame(rgb, label, instance, np.ones(shape, np.float32), NAMES, "day", "wide", 0)
+    return LabelledFrame(rgb, label, instance, np.ones(shape, np.float32), NAMES, "day", "wide", 0, VIEW)
 
 
 def test_unknown_instances_are_those_of_unknown_types() -> None:

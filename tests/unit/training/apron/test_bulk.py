@@ -10,6 +10,7 @@ import pytest
 
 from training.apron import bulk
 from training.apron.frames import LabelledFrame, WorldPlan
+from training.apron.renderer import View
 
 PLAN = WorldPlan(seed=1, world=2, frames=2)
 
@@ -26,6 +27,7 @@ def _frames(plan: WorldPlan) -> list[LabelledFrame]:
             "fog",
             "wide",
             plan.world,
+            View((1.5, -2.25, 1.7), 0.3, 0.05, -0.01, 1.1, 4, 6),
         )
         for _ in range(plan.frames)
     ]
