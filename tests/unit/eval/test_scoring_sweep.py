@@ -32,13 +32,6 @@ def _material() -> Material:
     truth[0, 2:6, 2:6] = 1
     drum = LargeObject(0, "drum", truth[0] == 1)
     return Material(np.zeros((2, 8, 8, 1)), truth, np.zeros((100, 8, 8, 1)), (drum,), {}, np.zeros((1, 1)))
-        np.zeros((2, 8, 8, 1)),
-        truth,
-        np.zeros((100, 8, 8, 1)),
-        (LargeObject(0, "drum", truth[0] == 1),),
-        {},
-        np.zeros((1, 1)),
-    )
 
 
 @pytest.mark.parametrize(("strength", "ap", "recall"), [(9.0, 1.0, 1.0), (-9.0, None, 0.0)])

@@ -1,4 +1,4 @@
-"""Metric scale from the ground: comes back on synthetic ground, survives what is not ground, and knows when it cannot."""
+"""Metric scale from the ground: comes back on synthetic ground, survives what is none, and knows when it cannot."""
 
 from __future__ import annotations
 
@@ -129,7 +129,6 @@ def test_unusable_ground_pixels_are_left_out(kind: RelativeKind) -> None:
 
 def few_pixels(count: int) -> np.ndarray:
     mask = np.zeros(GROUND.shape, bool)
-    mask[40:54, 10:].flat[:0] = True
     rows, columns = np.nonzero(GROUND & (PLANE_M <= 40))
     chosen = np.linspace(0, len(rows) - 1, count).astype(int)
     mask[rows[chosen], columns[chosen]] = True
@@ -153,7 +152,7 @@ def one_row() -> np.ndarray:
         (1 / scene_m(), one_row(), INVERSE, "too short to fit a scale"),
         (np.ones(GROUND.shape), GROUND, INVERSE, "does not vary"),
         (scene_m(), GROUND, INVERSE, "runs the wrong way"),
-        (np.random.default_rng(0).uniform(1, 2, GROUND.shape), GROUND, INVERSE, "of one plane|wrong way"),
+        (np.random.default_rng(0).uniform(1, 2, GROUND.shape), GROUND, INVERSE, "of one plane"),
         (1 / scene_m(), GROUND, DEPTH, "of one plane"),
         (np.ones(GROUND.shape), GROUND, DEPTH, "of one plane"),
     ],

@@ -99,7 +99,11 @@ def test_points_outside_the_heights_are_dropped() -> None:
     assert set(lower.patch.tolist()) == {10, 11, 12, 13, 14}
     everything = build_splat_table(RIG, GRID, BINS, (-100.0, 100.0))
     assert set(everything.patch.tolist()) == set(range(15))
-    assert len(build_splat_table(RIG, BevGrid(4, 4, 0.5), DepthBins((0.1, 0.3, 40.0))).cell) < 30  # and outside the grid
+
+
+def test_points_outside_the_grid_are_dropped() -> None:
+    table = build_splat_table(RIG, BevGrid(18, 200, 0.5), BINS)  # ends 4.5 m ahead; the bins are 3.5, 5 and 8 m ahead
+    assert set(table.depth_bin.tolist()) == {0}
 
 
 def test_the_table_cannot_be_written_to() -> None:
@@ -114,7 +118,7 @@ def test_refuses_a_rig_that_sees_nothing() -> None:
     with pytest.raises(UsageError, match=r"no patch of this rig sees the BEV grid \(40 x 40 cells of 0.5 m"):
         build_splat_table(far, GRID, BINS)
     with pytest.raises(UsageError, match="no camera of this rig sees the BEV grid"):
-        sample_voxels(NetworkRig([CAMERA], [RigidTransform(AHEAD.rotation, np.array([1000.0, 0, 2]))], 14), GRID, [0.0])
+        sample_voxels(far, GRID, [0.0])
     with pytest.raises(UsageError, match="height_range_m must run from low to high"):
         build_splat_table(RIG, GRID, BINS, (3.0, -1.0))
 
@@ -170,6 +174,33 @@ def test_refuses_a_damaged_table(changed: dict[str, Any], message: str) -> None:
         dataclasses.replace(good, **{name: np.array(value) for name, value in changed.items()})
 
 
-def test_a_voxel_on_a_patch_centre_looks_into_that_patch_alone() -> None:
-    samples = sample_voxels(RIG, BevGrid(1, 1, 0.5), [2.0])  # at the ego origin: behind the camera's centre at x = 1?
-    assert len(samples.patch) == 0
+def looks(*positions: tuple[float, float, float]) -> dict[int, float]:
+    """The weights, by patch, of the voxel 2 m above the ego origin; cameras at ``positions`` look ahead."""
+    poses = [ego_from_mounted_cam(xyz, yaw_deg=0, pitch_deg=0, roll_deg=0) for xyz in positions]
+    samples = sample_voxels(NetworkRig([CAMERA] * len(poses), poses, 14), BevGrid(1, 1, 0.5), [2.0])
+    assert set(samples.voxel) == {0}
+    weights = np.bincount(samples.patch, samples.weight)
+    return {int(patch): float(weights[patch]) for patch in np.flatnonzero(weights)}
+
+
+def test_a_voxel_looks_where_it_is_projected() -> None:
+    assert looks((-4, 0, 2)) == {MIDDLE: 1.0}
+    assert looks((-4, 1, 2)) == {MIDDLE: 0.5, MIDDLE + 1: 0.5}  # one metre to the right, at 28 px / 4 m: half a patch
+    assert looks((-4, 0, 2.5)) == {MIDDLE: 0.75, MIDDLE + 5: 0.25}
+    assert looks((-4, 4.9, 2)) == {MIDDLE + 2: 1.0}  # past the last patch's centre, still in the picture
+
+
+def test_a_voxel_averages_the_cameras_that_see_it() -> None:
+    behind, beside = (4, 0, 2), (-4, 5.1, 2)  # 5.1 m at 7 px a metre: out of the picture
+    assert looks((-4, 0, 2), behind, beside, (-4, 1, 2)) == {MIDDLE: 0.5, 45 + MIDDLE: 0.25, 45 + MIDDLE + 1: 0.25}
+
+
+def test_voxels_are_numbered_by_cell_then_height() -> None:
+    samples = sample_voxels(RIG, GRID, [0.0, 2.0])
+    assert (np.diff(samples.voxel) >= 0).all()
+    cell = GRID.flat_from_xy(np.array([1 + 4.1, 0.1]))
+    high = samples.voxel == cell * 2 + 1
+    low = samples.voxel == cell * 2
+    assert set(samples.patch[high & (samples.weight > 0.9)]) == {MIDDLE}
+    assert set(samples.patch[low & (samples.weight > 0.9)]) == {MIDDLE + 5}
+    np.testing.assert_allclose(np.bincount(samples.voxel, samples.weight)[np.unique(samples.voxel)], 1, rtol=1e-6)
