@@ -1,0 +1,1 @@
+"""The network: backbone, LoRA, depth decoder, bird's-eye-view head. Needs torch (extra `model`)."""
