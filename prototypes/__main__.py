@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from airside.errors import AirsideError
@@ -14,7 +15,7 @@ def _report(what: str, done: int, total: int) -> None:
     print(f"\r{what}: {done}/{total} worlds", end="\n" if done == total or not sys.stdout.isatty() else "", flush=True)
 
 
-def main() -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m prototypes", description=__doc__)
     commands = parser.add_subparsers(required=True)
     build = commands.add_parser("build", help="make a bank from labelled pictures")
@@ -30,7 +31,7 @@ def main() -> int:
     embed.add_argument("--checkpoint", type=Path, required=True)
     embed.add_argument("--cache", type=Path, help="folder that keeps the rendered frames for the next time")
     embed.set_defaults(run=_embed)
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     try:
         args.run(args)
     except AirsideError as error:

@@ -13,6 +13,7 @@ from airside.bank.store import BankStore
 from airside.engine.engine import Engine
 from airside.engine.onnx import load_engine
 from airside.enrolment.learn import learn_class
+from airside.errors import InputError
 from airside.ood.conformal import threshold_from_clean
 from airside.ood.evidence import frame_region_score
 from airside.ood.scoring import METHODS
@@ -49,6 +50,9 @@ def learn_apron(engine: Engine, plans: Sequence[WorldPlan], report: Report, cach
             collector.add(frame.rgb, frame.label, frame.names)
         report("bank frames", done, len(plans))
     guards = {**{name: name for name in sorted(PROTECTED)}, "debris": "clutter"}
+    unseen = sorted(set(guards.values()) - collector.tokens.keys())
+    if unseen:
+        raise InputError(f"no patch shows {', '.join(unseen)} in {len(plans)} worlds; take more of them (--worlds)")
     tokens_of = {guard: _sample(collector.tokens[name], GUARD_TOKENS) for guard, name in guards.items()}
     classes = tuple(
         learn_class(

@@ -1,0 +1,52 @@
+"""Export a vision transformer as a model bundle of patch tokens, proven equal to torch on stored pictures.
+
+Where there is a network the weights are fetched; elsewhere bring the file: --weights FILE, a safetensors file in
+Meta's, timm's or Hugging Face's layout (airside convert turns Meta's .pth into one). The bundle has no bank yet:
+python -m prototypes build makes one from labelled pictures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from pathlib import Path
+
+from airside.commands.extras import require_model_extra
+from airside.errors import UsageError
+
+DEFAULT_SIZE = "224x392"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--backbone", metavar="NAME", required=True, help="timm's name: vit_base_patch14_reg4_dinov2, ..."
+    )
+    parser.add_argument("--weights", type=Path, metavar="FILE", help="safetensors file (default: fetch timm's)")
+    parser.add_argument("--size", metavar="HxW", default=DEFAULT_SIZE,
+                        help=f"input in pixels, multiples of the patch (default: {DEFAULT_SIZE})")  # fmt: skip
+    parser.add_argument(
+        "--feature", metavar="SPEC", default="last", help="last, keys, or blocks:2,5,8,11 (default: last)"
+    )
+    parser.add_argument("--trained-on", metavar="TEXT", default="as published", help="for the manifest")
+    parser.add_argument("--licence", metavar="TEXT", default="see the weights' publisher", help="for the manifest")
+    parser.add_argument("--out", type=Path, metavar="DIR", required=True, help="the bundle's folder, new")
+
+
+def run(args: argparse.Namespace) -> int:
+    require_model_extra("export")
+    from airside.export import export_backbone
+    from airside.model.backbone import load_backbone
+    from airside.model.features import FeatureSpec
+
+    size = re.fullmatch(r"(\d{1,5})x(\d{1,5})", args.size)
+    if size is None:
+        raise UsageError(f"--size: wanted HEIGHTxWIDTH in pixels such as {DEFAULT_SIZE}, got {args.size!r}")
+    feature = FeatureSpec.parse(args.feature)
+    backbone = load_backbone(args.backbone, weights=args.weights, image_size=(int(size[1]), int(size[2])))
+    manifest = export_backbone(backbone, feature, args.out, trained_on=args.trained_on, licence=args.licence)
+    megabytes = (args.out / "model.onnx").stat().st_size / 1e6
+    print(
+        f"{args.out}: {manifest.name}, {manifest.height_px}x{manifest.width_px}, {manifest.token_width} channels, "
+        f"positions {manifest.position_embedding}, {megabytes:.1f} MB, fingerprint {manifest.fingerprint[:12]}"
+    )
+    return 0
