@@ -1,0 +1,1 @@
+"""Readers of other people's data sets in their own layouts."""
