@@ -7,6 +7,7 @@ worlds and objects that neither training, nor bank, nor calibration has seen. Th
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import sys
 from collections import Counter, defaultdict
@@ -41,6 +42,7 @@ from training.apron.bulk import render_plans
 from training.apron.families import UNKNOWN
 from training.apron.frames import LabelledFrame, WorldPlan
 
+OTHER_TASKS = {"corruption": "eval.apron_corruption"}  # --task -> module with a main of its own
 PATCH_AREA_PX = 196
 LARGE_PATCHES = 20
 NAMED_SHARE = 0.5
@@ -307,8 +309,13 @@ def print_table(report: dict[str, Any]) -> None:
     )
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m eval.apron", description=__doc__)
+def main(argv: Sequence[str] | None = None) -> int:
+    which = argparse.ArgumentParser(add_help=False)
+    which.add_argument("--task", choices=["novelty", *OTHER_TASKS], default="novelty")
+    chosen, rest = which.parse_known_args(argv)
+    if chosen.task in OTHER_TASKS:
+        return int(importlib.import_module(OTHER_TASKS[chosen.task]).main(rest))
+    parser = argparse.ArgumentParser(prog="python -m eval.apron", description=__doc__, parents=[which])
     parser.add_argument("--frames", type=int, default=Protocol().frames)
     parser.add_argument("--clean-frames", type=int, default=Protocol().clean_frames)
     parser.add_argument("--methods", default="prowl,knn,default", help="few-shot figures are given for the last one")
@@ -317,7 +324,7 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=0)
     parser.add_argument("--cache", type=Path, default=None, help="folder that keeps the rendered frames")
     parser.add_argument("--json", type=Path, required=True)
-    args = parser.parse_args()
+    args = parser.parse_args(rest)
     methods = args.methods.split(",")
     unknown = [m for m in methods if m not in METHODS]
     if unknown or args.frames < 1 or args.clean_frames < 0:

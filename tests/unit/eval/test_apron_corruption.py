@@ -13,7 +13,7 @@ from airside.bank.bank import PrototypeBank
 from airside.engine.bundle import Manifest
 from airside.errors import InputError
 from airside.health import OK
-from eval import apron_corruption
+from eval import apron, apron_corruption
 from eval.apron_corruption import CorruptionTest, main
 from tests.builders import tiny_bank
 from training.apron.families import UNKNOWN
@@ -220,3 +220,13 @@ def test_command_refusals(reported: dict[str, Any], tmp_path: Path, capsys: pyte
 def test_a_model_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--json", str(tmp_path / "r.json"), "--model", str(tmp_path / "none")]) == InputError.exit_code
     assert "is not a model bundle" in capsys.readouterr().err
+
+
+def test_the_benchmark_hands_the_task_over(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as leaving:
+        apron.main(["--task", "corruption", "--help"])
+    assert leaving.value.code == 0
+    assert "eval.apron_corruption" in capsys.readouterr().out
+    with pytest.raises(SystemExit) as leaving:
+        apron.main(["--task", "weather", "--json", "x"])
+    assert leaving.value.code == 2

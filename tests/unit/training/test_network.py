@@ -65,7 +65,7 @@ def test_a_window_carries_the_position_embedding_of_its_place(
 
 
 def test_patches_left_out_neither_answer_nor_are_attended_to(network: VisionTransformer, images: torch.Tensor) -> None:
-    """What the left-out patches show changes nothing, and a patch that is kept in another place gives the same token."""
+    """What the left-out patches show changes nothing, and the order of the kept ones is theirs alone."""
     keep = torch.tensor([[0, 1, 8, 9], [9, 8, 1, 0]])
     # The detail path looks one pixel beyond a patch: change only patches that touch no kept one.
     other = images.clone()
