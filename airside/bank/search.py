@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import faiss
 import numpy as np
 
-from airside.bank.bank import PrototypeBank
+from airside.bank.bank import ClassKind, KnownClass, PrototypeBank
 from airside.errors import UsageError
 
 _UNIT_SQUARE_TOLERANCE = 0.02  # on |token|^2: half-precision engines round
@@ -55,7 +55,7 @@ class PrototypeIndex:
         apart = np.array([name not in bank.names for name in bank.guard_names], bool)
         guard = bank.guard_tokens[apart].sum(axis=0) if apart.any() else np.zeros(bank.channels, np.float32)
         self.guard_mean = guard / max(float(np.linalg.norm(guard)), 1e-12)  # [C], of groups that are no class
-        self.margin = np.array([margin_from_pictures(c.pictures) for c in bank.classes], np.float32)  # [classes]
+        self.margin = np.array([margin_of(c) for c in bank.classes], np.float32)  # [classes]
         self._counts = np.array(counts, np.float32)
         self._starts = np.cumsum([0, *counts[:-1]]).astype(np.intp)[: len(counts)]
 
@@ -119,10 +119,12 @@ class PrototypeIndex:
             raise UsageError(f"tokens: wanted finite vectors of unit length; {bad} of {len(off)} are not")
 
 
-def margin_from_pictures(pictures: int) -> float:
-    """Cosine by which a class of so few pictures is doubted: its prototypes lie closer to their pictures than to the
-    kind of thing, and what merely resembles them must stay unknown. 0 from :data:`MANY_PICTURES` on, and for 0."""
-    return NEW_CLASS_MARGIN * (1 - pictures / MANY_PICTURES) if 0 < pictures < MANY_PICTURES else 0.0
+def margin_of(known: KnownClass) -> float:
+    """Cosine by which a thing of few pictures is doubted: its prototypes lie closer to their pictures than to the kind
+    of thing, and what merely resembles them must stay unknown. 0 from :data:`MANY_PICTURES` on, for an unknown number
+    of pictures, and for stuff: ground in doubt would alarm everywhere."""
+    few = known.kind is ClassKind.THING and 0 < known.pictures < MANY_PICTURES
+    return NEW_CLASS_MARGIN * (1 - known.pictures / MANY_PICTURES) if few else 0.0
 
 
 def class_similarity_reference(tokens: np.ndarray, bank: PrototypeBank) -> np.ndarray:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airside.bank.bank import PrototypeBank
+from airside.bank.bank import ClassKind, PrototypeBank
 from airside.bank.search import SOFT_TEMPERATURE, PrototypeIndex, class_similarity_reference
 from airside.errors import UsageError
 from tests.builders import tiny_bank, tiny_class, unit_rows
@@ -166,3 +166,5 @@ def test_a_class_of_few_pictures_is_doubted(pictures: int, margin: float) -> Non
     index = PrototypeIndex(bank)
     np.testing.assert_allclose(index.margin, [0, margin], atol=1e-6)
     np.testing.assert_array_equal(index.similarity(bank.classes[0].prototypes).margin, index.margin)
+    ground = replace(bank.classes[1], kind=ClassKind.STUFF)
+    assert not PrototypeIndex(replace(bank, classes=(bank.classes[0], ground))).margin.any()
