@@ -10,11 +10,11 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from airside.errors import InputError, UsageError
+from airside.errors import InputError, MismatchError, UsageError
 from airside.model.lora import merge_lora
 from tests.multitask_data import tiny_recipe, write_shards
 from training.multitask.batches import Batch, Samples, draw_batch, load_samples
-from training.multitask.network import MultiTask, build_backbone
+from training.multitask.network import MultiTask, build_backbone, save_backbone
 from training.multitask.recipe import Recipe
 from training.multitask.train import Objective
 
@@ -120,7 +120,7 @@ def test_frozen_trains_only_the_heads_and_full_everything(samples: Samples, batc
 def _require_only_those_move(network: MultiTask, batch: Batch, named: set[str]) -> None:
     """Two steps: the first gradient of LoRA's A is zero, because B is."""
     before = {name: p.detach().clone() for name, p in network.named_parameters()}
-    optimiser = torch.optim.SGD([p for p in network.parameters() if p.requires_grad], lr=0.1)
+    optimiser = torch.optim.Adam([p for p in network.parameters() if p.requires_grad], lr=1e-3)
     weights = {"asset": 1.0, "family": 1.0, "depth": 1.0, "bev": 1.0, "bins": 1.0}
     for _ in range(2):
         sums = Objective(network)(batch)
@@ -157,7 +157,7 @@ def test_a_backbone_of_another_size_is_refused(samples: Samples) -> None:
 
 def test_weights_come_from_the_named_file_or_not_at_all(samples: Samples, tmp_path: Path) -> None:
     made = build_backbone(tiny_recipe().backbone, (28, 42))
-    save_file(made.network.state_dict(), tmp_path / "weights.safetensors")
+    save_backbone(made, tmp_path / "weights.safetensors")
 
     def named(file: str) -> Recipe:
         return tiny_recipe(backbone={"weights": str(tmp_path / file)})
@@ -167,3 +167,18 @@ def test_weights_come_from_the_named_file_or_not_at_all(samples: Samples, tmp_pa
         assert torch.equal(loaded.network.state_dict()[name], value), name
     with pytest.raises(InputError, match=r"none\.safetensors"):
         build_backbone(named("none.safetensors").backbone, (28, 42))
+    other = tiny_recipe(backbone={"weights": str(tmp_path / "weights.safetensors"), "depth": 3})
+    with pytest.raises(MismatchError, match="another network than vit_small_patch14_reg4_dinov2"):
+        build_backbone(other.backbone, (28, 42))
+    with pytest.raises(MismatchError, match="6 patches is no square grid"):
+        build_backbone(named("weights.safetensors").backbone, (42, 28))
+
+
+def test_official_weights_start_a_training_at_its_own_size(tmp_path: Path) -> None:
+    """A square grid, as the published ones are: positions are brought to the recipe's."""
+    made = build_backbone(tiny_recipe().backbone, (56, 56))
+    save_file(made.network.state_dict(), tmp_path / "weights.safetensors")
+    recipe = tiny_recipe(backbone={"weights": str(tmp_path / "weights.safetensors")}).backbone
+    loaded = build_backbone(recipe, (28, 42))
+    assert loaded.position_embedding == "bicubic, antialias"
+    assert torch.equal(loaded.network.blocks[1].mlp.fc1.weight, made.network.blocks[1].mlp.fc1.weight)

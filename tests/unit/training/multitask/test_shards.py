@@ -36,7 +36,7 @@ def test_columns_first_and_empty_arrays_are_mapped_too(tmp_path: Path) -> None:
         (
             "rgb",
             np.zeros((6, 2, 28, 42, 3), np.float32),
-            r"rgb \[S, N, H, W, 3\] uint8 with S = 6, N = 2, .*, got .* float32",
+            r"rgb \[S, N, H, W, 3\] uint8, got .* float32",
         ),
         ("rgb", np.zeros((6, 28, 42, 3), np.uint8), r"rgb \[S, N, H, W, 3\] uint8, got \[6, 28, 42, 3\]"),
         ("depth_m", np.zeros((6, 2, 28, 42), np.float16), "depth of half their size; got rgb"),
