@@ -118,12 +118,12 @@ class SiteConfig:
 
 def load_rig(path: str | Path) -> RigConfig:
     """The rig in the YAML file ``path``; :class:`UsageError` says what is wrong and where."""
-    return _load(RigConfig, Path(path))
+    return load_settings(RigConfig, Path(path))
 
 
 def load_site(path: str | Path) -> SiteConfig:
     """The site in the YAML file ``path``; :class:`UsageError` says what is wrong and where."""
-    return _load(SiteConfig, Path(path))
+    return load_settings(SiteConfig, Path(path))
 
 
 class _StrictLoader(yaml.SafeLoader):
@@ -137,7 +137,8 @@ class _StrictLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def _load(cls: type[T], path: Path) -> T:
+def load_settings(cls: type[T], path: Path) -> T:
+    """The strict YAML ``path`` as the frozen dataclass ``cls``; :class:`UsageError` says what is wrong, and where."""
     try:
         with path.open("rb") as file:
             text = file.read(_MAX_BYTES + 1)
@@ -151,12 +152,12 @@ def _load(cls: type[T], path: Path) -> T:
         detail = " ".join(str(error).split())
         raise UsageError(f"settings {path}: not valid YAML: {detail}") from None
     try:
-        return typing.cast(T, _value(cls, data, ""))
+        return typing.cast(T, checked(cls, data, ""))
     except UsageError as error:
         raise UsageError(f"settings {path}: {error}") from None
 
 
-def _value(wanted: Any, value: Any, where: str) -> Any:
+def checked(wanted: Any, value: Any, where: str) -> Any:
     """``value`` checked against the annotation ``wanted``; whole numbers pass as floats, nothing else is converted."""
     label = where or "the file"
     if dataclasses.is_dataclass(wanted) and isinstance(wanted, type):
@@ -177,7 +178,7 @@ def _sequence(items: tuple[Any, ...], value: Any, label: str) -> tuple[Any, ...]
     if len(items) == 2 and items[1] is Ellipsis:
         items = (items[0],) * len(value)
     _require(len(value) == len(items), f"{label}: wanted {len(items)} values, got {len(value)}")
-    return tuple(_value(item, part, f"{label}[{i}]") for i, (item, part) in enumerate(zip(items, value, strict=True)))
+    return tuple(checked(item, part, f"{label}[{i}]") for i, (item, part) in enumerate(zip(items, value, strict=True)))
 
 
 def _record(cls: type[Any], value: Any, where: str) -> Any:
@@ -192,7 +193,7 @@ def _record(cls: type[Any], value: Any, where: str) -> Any:
         required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
         _require(name in value or not required, f"{label}: the key {name!r} is missing")
     hints = typing.get_type_hints(cls)
-    parts = {key: _value(hints[key], part, f"{where}.{key}" if where else key) for key, part in value.items()}
+    parts = {key: checked(hints[key], part, f"{where}.{key}" if where else key) for key, part in value.items()}
     try:
         return cls(**parts)
     except UsageError as error:

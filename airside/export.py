@@ -61,14 +61,12 @@ def export_backbone(backbone: Backbone, feature: FeatureSpec, out: Path, *, trai
     :class:`MismatchError` when onnxruntime does not repeat torch.
     """
     height, width = backbone.image_size
-    with torch.no_grad():
-        channels = backbone.features(torch.zeros(1, 3, height, width), feature).shape[-1]
     manifest = Manifest(
         name=backbone.name,
         height_px=height,
         width_px=width,
         patch_px=backbone.patch_px,
-        token_width=channels,
+        token_width=backbone.width * max(1, len(feature.blocks)),
         feature=f"{feature}, unit length",
         outputs=("tokens",),
         position_embedding=backbone.position_embedding,

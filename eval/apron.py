@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import json
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
@@ -21,6 +20,7 @@ import numpy as np
 
 from airside.assets import embedded_bank, embedded_model
 from airside.bank.bank import PrototypeBank
+from airside.bank.snapshot import SnapshotInfo
 from airside.bank.store import BankStore
 from airside.cameras.fit import fit_to_network
 from airside.config import SiteConfig
@@ -31,13 +31,14 @@ from airside.enrolment.support import SupportImage, mask_from_box
 from airside.errors import AirsideError, RefusedError
 from airside.messages import Kind, Region
 from airside.ood.refine import guided_upsample
-from airside.ood.regions import RegionRules, find_regions
+from airside.ood.regions import RegionRules, find_regions, patch_cover
 from airside.ood.scoring import METHODS
 from airside.pipeline import Knowledge, knowledge_from_bank, map_from_tokens
 from airside.progress import Progress
 from eval.apron_protocol import FEW_SHOT_TYPES, Protocol
 from eval.metrics.objects import FOUND_COVER, ObjectAccumulator, clean_alarm_rate, find_objects
 from eval.metrics.pixel import PixelAccumulator
+from eval.report_file import write_json
 from training.apron.bulk import render_plans
 from training.apron.families import UNKNOWN
 from training.apron.frames import LabelledFrame, WorldPlan
@@ -216,7 +217,7 @@ def few_shot(
                 total += 1
                 flagged_before += bool(was.flagged[mask].mean() >= FOUND_COVER)
                 calm = now.flagged[mask].mean() < FOUND_COVER
-                right = (_patches_of(mask, patch, now.class_index) == mine).mean() >= NAMED_SHARE
+                right = (_patches_of(mask, now.class_index) == mine).mean() >= NAMED_SHARE
                 known += bool(calm)
                 named += bool(calm and right)
         lost = kept = 0
@@ -249,19 +250,29 @@ def _found(frame: LabelledFrame, seen: Seen) -> dict[int, bool]:
     return {f.instance: f.found for f in large if f.patches >= LARGE_PATCHES}
 
 
-def _patches_of(mask: np.ndarray, patch: int, class_index: np.ndarray) -> np.ndarray:
-    """Classes of the patches that ``mask`` fills by half or, for a slim object, by more than any other patch."""
-    rows, cols = class_index.shape
-    cover = mask.reshape(rows, patch, cols, patch).mean(axis=(1, 3))
-    return np.asarray(class_index[cover >= min(0.5, float(cover.max()))])
+def _patches_of(mask: np.ndarray, class_index: np.ndarray) -> np.ndarray:
+    """Classes of :func:`filled_patches`."""
+    return np.asarray(class_index[filled_patches(mask, class_index.shape)])
+
+
+def filled_patches(mask: np.ndarray, grid: tuple[int, ...]) -> np.ndarray:
+    """[Hp, Wp] bool: patches that ``mask`` fills by half or, for a slim object, by more than any other patch."""
+    cover = patch_cover(mask, (grid[0], grid[1]))
+    return np.asarray(cover >= min(0.5, float(cover.max())))
+
+
+def engine_and_bank(model: Path, bank_path: Path) -> tuple[Engine, PrototypeBank, SnapshotInfo]:
+    """Both opened, and proven to belong together."""
+    engine = load_engine(model)
+    bank, info = BankStore(bank_path).load()
+    bank.require_model(engine.manifest.fingerprint, str(bank_path), str(model))
+    return engine, bank, info
 
 
 def evaluate(
     model: Path, bank_path: Path, methods: Sequence[str], protocol: Protocol, workers: int, cache: Path | None
 ) -> dict[str, Any]:
-    engine = load_engine(model)
-    bank, info = BankStore(bank_path).load()
-    bank.require_model(engine.manifest.fingerprint, str(bank_path), str(model))
+    engine, bank, info = engine_and_bank(model, bank_path)
     novelty = Novelty(engine, bank, methods)
     tests = []
     for frame in rendered(protocol.test_plans(), "worlds with unknown objects", workers, cache):
@@ -338,11 +349,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             args.workers,
             args.cache,
         )
+        write_json(args.json, report)
     except AirsideError as error:
         print(f"eval.apron: {error}", file=sys.stderr)
         return error.exit_code
-    args.json.parent.mkdir(parents=True, exist_ok=True)
-    args.json.write_text(json.dumps(report, indent=2) + "\n")
     print_table(report)
     return 0
 

@@ -8,7 +8,6 @@ asked is that health declares each of them BLIND, so that its view counts as uno
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -19,19 +18,18 @@ import numpy as np
 
 from airside.assets import embedded_bank, embedded_model
 from airside.bank.bank import PrototypeBank
-from airside.bank.store import BankStore
 from airside.engine.engine import Engine
-from airside.engine.onnx import load_engine
-from airside.errors import AirsideError, InputError, StorageError
+from airside.errors import AirsideError, InputError
 from airside.health import picture_health
 from airside.messages import HealthState
 from airside.ood.scoring import METHODS
 from airside.pipeline import DEFAULT_METHOD, knowledge_from_bank
 from airside.progress import Progress
-from eval.apron import LARGE_PATCHES, PATCH_AREA_PX, rendered, see, unknown_instances
+from eval.apron import LARGE_PATCHES, PATCH_AREA_PX, engine_and_bank, rendered, see, unknown_instances
 from eval.apron_protocol import Protocol
 from eval.metrics.objects import ObjectAccumulator, find_objects
 from eval.metrics.pixel import PixelAccumulator, PixelMetrics
+from eval.report_file import write_json
 from training.apron.frames import LabelledFrame
 from training.corruptions import LOSSES, PICTURE_CORRUPTIONS, STRENGTHS, corrupt, lost_frames
 
@@ -178,9 +176,7 @@ def evaluate(
     model: Path, bank_path: Path, method: str, protocol: Protocol, workers: int, cache: Path | None
 ) -> dict[str, Any]:
     """The report of :meth:`CorruptionTest.run` on the protocol's test frames, and what it was made with."""
-    engine = load_engine(model)
-    bank, info = BankStore(bank_path).load()
-    bank.require_model(engine.manifest.fingerprint, str(bank_path), str(model))
+    engine, bank, info = engine_and_bank(model, bank_path)
     frames = list(rendered(protocol.test_plans(), "worlds with unknown objects", workers, cache))
     return {
         **CorruptionTest(engine, bank, method, frames).run(),
@@ -209,14 +205,6 @@ def print_table(report: dict[str, Any]) -> None:
 
 def _percent(share: float | None) -> str:
     return "-" if share is None else f"{share:.0%}"
-
-
-def write_json(path: Path, report: dict[str, Any]) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(report, indent=2) + "\n")
-    except OSError as error:
-        raise StorageError(f"cannot write {path}: {error}") from error
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from airside.errors import AirsideError, InputError, StorageError, UsageError
+from airside.errors import AirsideError, InputError, UsageError
 from eval.metrics.depth import DepthMetrics, depth_metrics
+from eval.report_file import write_json
 
 CAMERA = "CAM2"  # KITTI's left colour camera
 MAX_DEPTH_M = 80.0
@@ -126,7 +127,7 @@ def main(argv: list[str] | None = None) -> int:
         truth_m = sparse_depth_m(read_array(args.velodyne, "lidar"), read_calibration(args.calibration))
         metrics = evaluate(read_array(args.depth, "depth map"), truth_m, max_depth_m=args.max_depth_m)
         if args.json is not None:
-            _write(args.json, metrics)
+            write_json(args.json, asdict(metrics))
     except AirsideError as error:
         print(f"eval.depth_lidar: {error}", file=sys.stderr)
         return error.exit_code
@@ -135,14 +136,6 @@ def main(argv: list[str] | None = None) -> int:
         f"delta2 {metrics.delta2:.4f}  delta3 {metrics.delta3:.4f}  over {metrics.pixels} lidar pixels"
     )
     return 0
-
-
-def _write(path: Path, metrics: DepthMetrics) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(asdict(metrics), indent=2) + "\n")
-    except OSError as error:
-        raise StorageError(f"cannot write {path}: {error}") from error
 
 
 if __name__ == "__main__":

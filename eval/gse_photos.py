@@ -8,7 +8,6 @@ called by its name, and does the class left out look less known than the registe
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections import defaultdict
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from airside.enrolment.support import SupportImage, mask_from_box, views_of
 from airside.errors import AirsideError, InputError
 from airside.messages import Box
 from airside.pipeline import knowledge_from_bank, map_from_tokens
+from eval.report_file import write_json
 
 CLASSES = ("catering truck", "baggage truck", "boarding bridge", "boarding stairs")
 SHOTS = 5
@@ -108,11 +108,10 @@ def main() -> int:
     args = parser.parse_args()
     try:
         report = evaluate(args.root, args.model or embedded_model(), args.bank or embedded_bank())
+        write_json(args.json, report)
     except AirsideError as error:
         print(f"eval.gse_photos: {error}", file=sys.stderr)
         return error.exit_code
-    args.json.parent.mkdir(parents=True, exist_ok=True)
-    args.json.write_text(json.dumps(report, indent=2) + "\n")
     for name, r in report["left_out"].items():
         print(
             f"left out {name:16} AUROC {r['auroc'] if r['auroc'] is None else round(r['auroc'], 3)}  "

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
 import sys
 from collections import defaultdict
 from collections.abc import Sequence
@@ -25,10 +24,12 @@ from airside.enrolment.learn import prototypes_from_tokens, unit
 from airside.errors import AirsideError
 from airside.ood.evidence import patch_evidence
 from airside.ood.logit import sigmoid
+from airside.ood.regions import patch_cover
 from airside.progress import Progress
-from eval.apron import LARGE_PATCHES, PATCH_AREA_PX, unknown_instances
+from eval.apron import LARGE_PATCHES, PATCH_AREA_PX, filled_patches, unknown_instances
 from eval.apron_protocol import dev_clean_plans, dev_plans
 from eval.metrics.pixel import pixel_metrics
+from eval.report_file import write_json
 from prototypes.build import bank_plans
 from prototypes.collect import Collector
 from training.apron.bulk import render_plans
@@ -66,7 +67,6 @@ class Material:
 
 def material(model: Path, cache: Path | None, workers: int) -> Material:
     engine = load_engine(model)
-    patch = engine.manifest.patch_px
     progress = Progress("worlds", len(bank_plans()) + len(dev_plans()) + len(dev_clean_plans()))
     collector = Collector(engine, np.random.default_rng(SEED_BANK))
     for _, frames in render_plans(bank_plans(), workers, cache):
@@ -77,12 +77,11 @@ def material(model: Path, cache: Path | None, workers: int) -> Material:
     for _, frames in render_plans(dev_plans(), workers, cache):
         for frame in frames:
             unknown = unknown_instances(frame)
-            strange = _share(np.isin(frame.instance, list(unknown)), patch)
+            strange = patch_cover(np.isin(frame.instance, list(unknown)), engine.manifest.grid)
             for number, kind in unknown.items():
                 mask = frame.instance == number
                 if mask.sum() >= LARGE_PATCHES * PATCH_AREA_PX:
-                    cells = _share(mask, patch)
-                    objects.append(LargeObject(len(tokens), kind, cells >= min(0.5, float(cells.max()))))
+                    objects.append(LargeObject(len(tokens), kind, filled_patches(mask, engine.manifest.grid)))
             truth.append(np.where(strange >= MIN_UNKNOWN_SHARE, 1, np.where(strange > 0, 255, 0)).astype(np.uint8))
             tokens.append(engine.tokens(frame.rgb[None])[0])
         progress.step()
@@ -93,11 +92,6 @@ def material(model: Path, cache: Path | None, workers: int) -> Material:
     by_class = {name: np.concatenate(found) for name, found in sorted(collector.tokens.items())}
     guard = by_class.pop("clutter")
     return Material(np.stack(tokens), np.stack(truth), np.stack(clean), tuple(objects), by_class, guard)
-
-
-def _share(mask: np.ndarray, patch: int) -> np.ndarray:
-    rows, cols = mask.shape[0] // patch, mask.shape[1] // patch
-    return np.asarray(mask.reshape(rows, patch, cols, patch).mean(axis=(1, 3)))
 
 
 def known_evidence(tokens: np.ndarray, prototypes: Sequence[np.ndarray], temperature: float) -> np.ndarray:
@@ -131,12 +125,15 @@ def sweep(m: Material) -> list[dict[str, Any]]:
     rows = []
     guards = {count: prototypes_from_tokens(m.guard, count) for count in GUARD_PROTOTYPES}
     guards[1] = unit(m.guard.mean(axis=0, keepdims=True))
-    for count in PROTOTYPES:
-        prototypes = [prototypes_from_tokens(t, count) for t in m.by_class.values()]
-        for temperature in TEMPERATURES:
+    classes = {count: [prototypes_from_tokens(t, count) for t in m.by_class.values()] for count in PROTOTYPES}
+    for temperature in TEMPERATURES:
+        against = {
+            count: [known_evidence(t, [guard], temperature) for t in (m.tokens, m.clean)]
+            for count, guard in guards.items()
+        }
+        for count, prototypes in classes.items():
             known, known_clean = (known_evidence(t, prototypes, temperature) for t in (m.tokens, m.clean))
-            for guard_count, guard in guards.items():
-                strange, strange_clean = (known_evidence(t, [guard], temperature) for t in (m.tokens, m.clean))
+            for guard_count, (strange, strange_clean) in against.items():
                 for weight in GUARD_WEIGHTS if guard_count == 1 else GUARD_WEIGHTS[1:]:
                     found = figures(m, weight * strange - known, weight * strange_clean - known_clean)
                     rows.append(
@@ -161,11 +158,10 @@ def main() -> int:
     args = parser.parse_args()
     try:
         rows = sweep(material(args.model or embedded_model(), args.cache, args.workers))
+        write_json(args.json, {"unknown_types": len(UNKNOWN), "rows": rows})
     except AirsideError as error:
         print(f"eval.scoring_sweep: {error}", file=sys.stderr)
         return error.exit_code
-    args.json.parent.mkdir(parents=True, exist_ok=True)
-    args.json.write_text(json.dumps({"unknown_types": len(UNKNOWN), "rows": rows}, indent=2) + "\n")
     print(f"{'P':>3} {'t':>5} {'guards':>6} {'w':>4} {'patch AP':>9} {'FPR95':>6} {'recall':>7}")
     for r in sorted(rows, key=lambda r: -r["patch_ap"]):
         print(

@@ -13,7 +13,6 @@ from airside.geometry.camera_model import PinholeCamera
 from airside.geometry.transforms import RigidTransform
 from training.apron.ground import EXTENT_M, TEXTURE_PX, Ground, Surface
 
-LAYERS = ("vehicles", "drivable", "markings")
 _TEXEL_M = EXTENT_M / TEXTURE_PX
 
 
@@ -99,7 +98,7 @@ class BevTruth:
 
     @property
     def layers(self) -> np.ndarray:
-        """[3, X, Y] bool in the order of :data:`LAYERS`."""
+        """[3, X, Y] bool in the order of :data:`airside.geometry.bev_grid.LAYERS`."""
         return np.stack([self.vehicles, self.drivable, self.markings])
 
 
@@ -129,8 +128,7 @@ def visible_cells(
     seen = np.zeros(grid.shape, bool)
     for camera, pose, limit_m in zip(cameras, ego_from_cam, max_range_m, strict=True):
         uv = camera.uv_from_xyz_cam(pose.inverse().points(ground))
-        inside = ((uv >= -0.5) & (uv < (camera.width - 0.5, camera.height - 0.5))).all(axis=-1)  # NaN is outside
-        seen |= inside & (range_m <= limit_m)
+        seen |= camera.in_picture(uv) & (range_m <= limit_m)
     return seen
 
 

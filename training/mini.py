@@ -26,6 +26,7 @@ from training.losses import asset_loss, family_loss
 from training.muon import Muon
 from training.network import CosineClassifier, MiniConfig, build_mini, normalise, whiten_patch_embedding, window_tokens
 from training.pictures import FIRST_ASSET
+from training.schedule import half_precision, warm_cosine
 from training.warm_start import weights_of_bundle
 
 MINI = MiniConfig()
@@ -186,7 +187,7 @@ def loss_of(
     generator: torch.Generator,
 ) -> tuple[Tensor, dict[str, float]]:
     """The loss of a batch and its figures; ``generator`` draws which stuff patches the asset loss sees."""
-    with half_precision():
+    with half_precision(batch.x.device):
         tokens = window_tokens(model.network, batch.x, batch.row, batch.col, batch.keep).flatten(0, 1)
     unit = functional.normalize(tokens.float(), dim=-1)
     asset, purity = batch.asset.flatten(), batch.purity.flatten()
@@ -194,7 +195,7 @@ def loss_of(
     weight = torch.where(purity >= recipe.min_purity, purity, 0.0) * torch.where(thing, 1.0, recipe.stuff_weight)
     family = family_of_asset[asset]
     few = thing | (torch.rand(len(asset), generator=generator) < 0.15)
-    with half_precision():
+    with half_precision(batch.x.device):
         by_asset, by_family = model.assets(unit[few]).float(), model.families(unit).float()
     fine, coarse = asset_loss(by_asset, asset[few], weight[few]), family_loss(by_family, family, weight)
     log_depth = batch.log_depth.flatten()
@@ -216,11 +217,6 @@ def loss_of(
     return loss, figures
 
 
-def half_precision() -> torch.autocast:
-    """bfloat16 where the processor multiplies in it; elsewhere it is emulated, tens of times slower."""
-    return torch.autocast("cpu", torch.bfloat16, enabled=torch.cpu._is_avx512_bf16_supported())
-
-
 def optimisers(model: Model, recipe: Recipe) -> list[torch.optim.Optimizer]:
     """Muon for the blocks' matrices, AdamW for everything else."""
     matrices = [p for p in model.network.blocks.parameters() if p.ndim == 2]
@@ -233,11 +229,7 @@ def optimisers(model: Model, recipe: Recipe) -> list[torch.optim.Optimizer]:
 
 
 def learning_rate_at(step: int, recipe: Recipe) -> float:
-    """Linear warm-up, then a cosine to 2 %."""
-    if step < recipe.warmup:
-        return recipe.learning_rate * (step + 1) / recipe.warmup
-    progress = (step - recipe.warmup) / max(1, recipe.steps - recipe.warmup)
-    return recipe.learning_rate * float(0.02 + 0.98 * 0.5 * (1 + np.cos(np.pi * min(progress, 1.0))))
+    return warm_cosine(step, recipe.steps, recipe.learning_rate, recipe.warmup)
 
 
 def train(

@@ -9,6 +9,8 @@ import numpy as np
 
 from airside.errors import UsageError
 
+LAYERS = ("vehicles", "drivable", "markings")  # of the bird's-eye view, in the order of every array that stacks them
+
 
 @dataclass(frozen=True, slots=True)
 class BevGrid:

@@ -55,6 +55,11 @@ class PinholeCamera:
         depth = np.where(xyz[..., 2] > 0, xyz[..., 2], np.nan)
         return np.stack([xyz[..., 0] / depth * self.fx + self.cx, xyz[..., 1] / depth * self.fy + self.cy], axis=-1)
 
+    def in_picture(self, uv_px: np.ndarray) -> np.ndarray:
+        """[...] bool: pixels [..., 2] inside the picture, half a pixel beyond the outer centres; NaN is outside."""
+        uv = np.asarray(uv_px, np.float64)
+        return np.asarray(((uv >= -0.5) & (uv < (self.width - 0.5, self.height - 0.5))).all(axis=-1))
+
     def scaled_to(self, width: int, height: int) -> PinholeCamera:
         """The same camera delivering ``width`` x ``height`` pixels.
 

@@ -17,6 +17,8 @@ from airside.geometry.camera_model import PinholeCamera
 from airside.geometry.transforms import RigidTransform
 
 HEIGHT_RANGE_M = (-5.0, 10.0)  # sky and deep underground teach a bird's-eye view nothing
+RAY_FEATURES = 3
+_FOCAL_PX, _NEAR_M = 196.0, 4.0  # make the ray features numbers of about 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,22 @@ class NetworkRig:
         """[Hp, Wp, 2] float64; pixel centres at integers, so the first patch's centre is (patch_px - 1) / 2."""
         row, column = np.indices(self.patch_grid)
         return np.asarray((np.stack([column, row], axis=-1) + 0.5) * self.patch_px - 0.5)
+
+    def ray_features(self) -> np.ndarray:
+        """[N, Hp, Wp, 3] float32: what the calibration alone tells a depth head of every patch.
+
+        The lens, log(fx / 196 px); where the patch's ray meets level ground, 4 m over its depth along the optical axis,
+        in [-1, 1] and negative above the horizon; the ray's rise in metres a metre of depth. Depth cannot be told from
+        a picture whose lens is unknown (BEVDepth, arXiv 2206.10092, section 4.2, gives its network the intrinsics).
+        """
+        uv = self.patch_centres_uv_px()
+        features = []
+        for camera, pose in zip(self.intrinsics, self.ego_from_cam, strict=True):
+            ray = camera.ray_cam_from_uv(uv)
+            rise = pose.directions(ray / ray[..., 2:])[..., 2]
+            ground = np.clip(-rise * _NEAR_M / max(float(pose.translation_m[2]), 0.1), -1, 1)
+            features.append(np.stack([np.full(rise.shape, np.log(camera.fx / _FOCAL_PX)), ground, rise], axis=-1))
+        return np.stack(features).astype(np.float32)
 
     def points_ego_m(self, bins: DepthBins) -> np.ndarray:
         """[N, D, Hp, Wp, 3] float64: every patch centre lifted to the centre of every depth bin, in the ego frame."""
@@ -197,12 +215,12 @@ def sample_voxels(rig: NetworkRig, grid: BevGrid, heights_m: Sequence[float]) ->
     xy = grid.centres_xy_m().reshape(-1, 1, 2).repeat(len(heights_m), axis=1)
     z = np.broadcast_to(np.asarray(heights_m, np.float64)[:, None], (*xy.shape[:2], 1))
     xyz_ego_m = np.concatenate([xy, z], axis=-1).reshape(-1, 3)
-    (height, width), (rows, columns) = rig.size_px, rig.patch_grid
+    rows, columns = rig.patch_grid
     voxels, patches, weights = [], [], []
     views = np.zeros(len(xyz_ego_m))
     for number, (camera, pose) in enumerate(zip(rig.intrinsics, rig.ego_from_cam, strict=True)):
         uv = camera.uv_from_xyz_cam(pose.inverse().points(xyz_ego_m))
-        seen = np.flatnonzero((uv >= -0.5).all(axis=1) & (uv < (width - 0.5, height - 0.5)).all(axis=1))
+        seen = np.flatnonzero(camera.in_picture(uv))
         views[seen] += 1
         limits = np.array([columns - 1, rows - 1])
         position = np.clip((uv[seen] + 0.5) / rig.patch_px - 0.5, 0, limits)

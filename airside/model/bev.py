@@ -13,11 +13,16 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from airside.errors import InputError, MismatchError, UsageError
-from airside.geometry.bev_grid import BevGrid
-from airside.geometry.splat_table import HEIGHT_RANGE_M, DepthBins, NetworkRig, build_splat_table, sample_voxels
+from airside.geometry.bev_grid import LAYERS, BevGrid
+from airside.geometry.splat_table import (
+    HEIGHT_RANGE_M,
+    RAY_FEATURES,
+    DepthBins,
+    NetworkRig,
+    build_splat_table,
+    sample_voxels,
+)
 from airside.model.splat import BAGS, Splat, SplatPath
-
-LAYERS = ("vehicles", "drivable", "markings")
 
 
 class BevOutput(NamedTuple):
@@ -95,7 +100,12 @@ class BevHead(nn.Module, ABC):
 
 
 class LiftSplat(BevHead):
-    """Lift-Splat (Philion & Fidler, arXiv 2008.05711): depth per patch as a distribution, features splatted by it."""
+    """Lift-Splat (Philion & Fidler, arXiv 2008.05711): depth per patch as a distribution, features splatted by it.
+
+    The depth of a patch is told from its token and from its ray (:meth:`NetworkRig.ray_features`).
+    """
+
+    rays: Tensor
 
     def __init__(
         self,
@@ -111,10 +121,13 @@ class LiftSplat(BevHead):
     ) -> None:
         super().__init__(width, grid or BevGrid(), channels, layers, path)
         self.bins, self.height_range_m = bins or DepthBins(), height_range_m
-        self.depth = nn.Linear(width, self.bins.count)
+        self.depth = nn.Sequential(
+            nn.Linear(width + RAY_FEATURES, channels), nn.GELU(), nn.Linear(channels, self.bins.count)
+        )
         self.use_rig(rig)
 
     def _build_tables(self) -> None:
+        self.register_buffer("rays", torch.tensor(self.rig.ray_features()), persistent=False)
         self.splat = Splat(build_splat_table(self.rig, self.grid, self.bins, self.height_range_m), self.path)
 
     def forward(self, tokens: Tensor, depth: Tensor | None = None) -> BevOutput:
@@ -127,12 +140,39 @@ class LiftSplat(BevHead):
         """
         self._check(tokens)
         if depth is None:
-            probability = self.depth(tokens).softmax(dim=-1).permute(0, 1, 4, 2, 3)
+            probability = self.depth_probability(tokens, self.rays.expand(*tokens.shape[:-1], -1))
         else:
             if depth.ndim != 4 or depth.shape[:2] != tokens.shape[:2]:
                 raise MismatchError(f"depth: wanted {list(tokens.shape[:2])} pictures [B, N], got {list(depth.shape)}")
             probability = depth_probability_from_metric(depth, self.rig.patch_grid, self.bins).to(tokens.dtype)
         return BevOutput(self.decoder(self.splat(self.adapter(tokens), probability)), probability)
+
+    def depth_probability(self, tokens: Tensor, rays: Tensor) -> Tensor:
+        """tokens [..., Hp, Wp, C] and rays [..., Hp, Wp, 3] -> [..., D, Hp, Wp], sums to 1 over D."""
+        logits: Tensor = self.depth(torch.cat([tokens, rays.to(tokens.dtype)], dim=-1))
+        return logits.softmax(dim=-1).movedim(-1, -3)
+
+
+class RigInputs(nn.Module):
+    """A trained :class:`LiftSplat` whose rig is an input, for a bundle that serves every vehicle: a new calibration
+    then needs no new export. It sums with a Scatter, which onnxruntime runs and TensorRT refuses (``with_path``)."""
+
+    def __init__(self, head: LiftSplat) -> None:
+        super().__init__()
+        self.head = head
+
+    def forward(
+        self, tokens: Tensor, rays: Tensor, patch: Tensor, depth_bin: Tensor, cell: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """tokens [N, Hp, Wp, C], rays [N, Hp, Wp, 3], and the columns [P] of the rig's :class:`SplatTable` -> the
+        probability of every layer [L, X, Y], and that of depth [N, D, Hp, Wp]."""
+        head, grid = self.head, self.head.grid
+        probability = head.depth_probability(tokens, rays)
+        of_patch = probability.movedim(-3, -1).flatten(0, 2)
+        rows = head.adapter(tokens).flatten(0, 2)[patch] * of_patch[patch, depth_bin][:, None]
+        cells = rows.new_zeros(grid.cells, head.channels).index_add(0, cell, rows)
+        logits = head.decoder(cells.T.reshape(1, head.channels, *grid.shape))[0]
+        return logits.sigmoid(), probability
 
 
 class SimpleBev(BevHead):

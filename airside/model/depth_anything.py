@@ -8,16 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
 from torch import Tensor, nn
 
-from airside.errors import CorruptError, MismatchError, UsageError
+from airside.errors import MismatchError, UsageError
 from airside.model.backbone import Backbone, backbone_from_tensors
 from airside.model.dpt import LEVELS, DptDecoder
-from airside.model.layouts import read_weights
+from airside.model.layouts import read_weights, require_tensors, some_keys
 
 DepthSize = Literal["small", "base", "large"]
-_SHOWN = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +163,7 @@ def _layout_of(tensors: Mapping[str, Tensor], origin: str) -> _Layout:
         return _Layout.HUGGING_FACE
     raise MismatchError(
         f"{origin} holds no Depth Anything V2: wanted keys under depth_head. (official) or neck. (Hugging Face), "
-        f"got {_some(tensors)}"
+        f"got {some_keys(tensors)}"
     )
 
 
@@ -176,30 +174,12 @@ def _decoder_weights(
     modules = _MODULES[layout]
     theirs = {ours: _file_name(ours, modules) for ours in wanted}
     unused = {f"{modules[name]}.{kind}" for name in _UNUSED for kind in ("weight", "bias")}
-    known = set(theirs.values())
-    missing, unexpected = known - tensors.keys(), tensors.keys() - known - unused
+    came = {key: value for key, value in tensors.items() if key not in unused}
     what = f"{origin} (Depth Anything in {layout.value} layout)"
-    if missing or unexpected:
-        faults = [f"{verb} {_some(keys)}" for verb, keys in (("lacks", missing), ("has besides", unexpected)) if keys]
-        raise MismatchError(f"{what} {' and '.join(faults)}: give the weights of this network, and all of them")
-    shapes = [
-        f"{key} {list(tensors[key].shape)} where {list(wanted[ours].shape)} is wanted"
-        for ours, key in theirs.items()
-        if tensors[key].shape != wanted[ours].shape
-    ]
-    if shapes:
-        raise MismatchError(f"{what} has another size: {'; '.join(shapes[:_SHOWN])}; give the weights of this size")
-    broken = [key for key in theirs.values() if not torch.isfinite(tensors[key]).all()]
-    if broken:
-        raise CorruptError(f"{what} holds NaN or infinite values in {_some(broken)}; fetch it again")
-    return {ours: tensors[key].float() for ours, key in theirs.items()}
+    require_tensors(came, {key: wanted[ours] for ours, key in theirs.items()}, what)
+    return {ours: came[key].float() for ours, key in theirs.items()}
 
 
 def _file_name(ours: str, modules: Mapping[str, str]) -> str:
     module, _, kind = ours.rpartition(".")
     return f"{modules[module]}.{kind}"
-
-
-def _some(keys: Mapping[str, Tensor] | set[str] | list[str]) -> str:
-    ordered = sorted(keys)
-    return ", ".join(ordered[:_SHOWN]) + (f" and {len(ordered) - _SHOWN} more" if len(ordered) > _SHOWN else "")

@@ -92,7 +92,7 @@ def layout_of(tensors: Mapping[str, Tensor]) -> Layout:
         return Layout.OFFICIAL if meta else Layout.TIMM
     raise MismatchError(
         f"these are no weights of a DINOv2 or DINOv3 transformer: wanted cls_token or embeddings.cls_token among the "
-        f"keys, got {_some(tensors)}"
+        f"keys, got {some_keys(tensors)}"
     )
 
 
@@ -112,7 +112,7 @@ def timm_weights(
     policy = PositionPolicy.ROTARY
     if "pos_embed" in wanted and "pos_embed" in named:
         policy = _place(named, network, layout, origin)
-    _check(named, wanted, f"{origin} (in {layout.value} layout)")
+    require_tensors(named, wanted, f"{origin} (in {layout.value} layout)", names=" (timm's names)")
     return {key: value.float() for key, value in named.items()}, policy
 
 
@@ -187,13 +187,17 @@ def _place(named: dict[str, Tensor], network: VisionTransformer | Eva, layout: L
     return used
 
 
-def _check(named: Mapping[str, Tensor], wanted: Mapping[str, Tensor], origin: str) -> None:
+def require_tensors(named: Mapping[str, Tensor], wanted: Mapping[str, Tensor], origin: str, *, names: str = "") -> None:
+    """Raise unless ``named`` holds the keys and shapes of ``wanted``, all finite; ``names`` says whose the keys are.
+
+    Raises :class:`MismatchError` naming keys that are missing, unexpected or of another shape, and
+    :class:`CorruptError` naming those that hold NaN or infinite values.
+    """
     missing, unexpected = wanted.keys() - named.keys(), named.keys() - wanted.keys()
     if missing or unexpected:
-        faults = [f"{what} {_some(keys)}" for what, keys in (("lacks", missing), ("has besides", unexpected)) if keys]
-        raise MismatchError(
-            f"{origin} {' and '.join(faults)} (timm's names): another network's; give the weights of this one"
-        )
+        both = (("lacks", missing), ("has besides", unexpected))
+        faults = [f"{what} {some_keys(keys)}" for what, keys in both if keys]
+        raise MismatchError(f"{origin} {' and '.join(faults)}{names}: another network's; give the weights of this one")
     shapes = [
         f"{key} {list(named[key].shape)} where {list(wanted[key].shape)} is wanted"
         for key in sorted(wanted)
@@ -205,9 +209,10 @@ def _check(named: Mapping[str, Tensor], wanted: Mapping[str, Tensor], origin: st
         )
     broken = [key for key, value in named.items() if not torch.isfinite(value).all()]
     if broken:
-        raise CorruptError(f"{origin} holds NaN or infinite values in {_some(broken)}; fetch it again")
+        raise CorruptError(f"{origin} holds NaN or infinite values in {some_keys(broken)}; fetch it again")
 
 
-def _some(keys: Mapping[str, Tensor] | set[str] | list[str]) -> str:
+def some_keys(keys: Mapping[str, Tensor] | set[str] | list[str]) -> str:
+    """The first of ``keys``, and how many more there are."""
     ordered = sorted(keys)
     return ", ".join(ordered[:_SHOWN]) + (f" and {len(ordered) - _SHOWN} more" if len(ordered) > _SHOWN else "")

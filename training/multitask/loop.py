@@ -17,6 +17,7 @@ from training.multitask.curve import Curve
 from training.multitask.losses import DivergedError, Sum, require_finite
 from training.multitask.processes import Processes
 from training.multitask.recipe import Schedule
+from training.schedule import half_precision
 
 CHECKPOINT = "checkpoint.pt"
 _LEAST_COUNT = 1e-6
@@ -96,7 +97,7 @@ def _means(names: Iterable[str], sums: Tensor) -> dict[str, float]:
 
 def _sums(model: nn.Module, batch: Any, schedule: Schedule, processes: Processes, step: int) -> dict[str, Sum]:
     try:
-        with processes.half_precision(schedule.mixed_precision):
+        with half_precision(processes.device, wanted=schedule.mixed_precision):
             sums: dict[str, Sum] = model(batch)
     except InputError as error:  # a head that was given tokens which are no numbers
         raise DivergedError(f"step {step}: {error}; lower the learning rate or clip") from error

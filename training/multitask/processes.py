@@ -46,11 +46,6 @@ class Processes:
         model = model.to(self.device)
         return DistributedDataParallel(model, broadcast_buffers=False) if self.world > 1 else model
 
-    def half_precision(self, wanted: bool) -> torch.autocast:
-        """bfloat16 where the device multiplies in it; elsewhere it is emulated, tens of times slower."""
-        able = self.device.type == "cuda" or torch.cpu._is_avx512_bf16_supported()
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=wanted and able)
-
 
 @contextmanager
 def joined() -> Iterator[Processes]:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from airside.config import _load, _value
+from airside.config import checked, load_settings
 from airside.errors import UsageError
 from airside.geometry.splat_table import DepthBins
 from airside.model.dpt import LEVELS
+from training.schedule import warm_cosine
 
 ADAPTATIONS = ("frozen", "lora", "full")
 R = TypeVar("R")
@@ -75,10 +75,7 @@ class Schedule:
 
     def rate_at(self, step: int) -> float:
         """The learning rate of ``step``, counted from 0."""
-        if step < self.warmup:
-            return self.learning_rate * (step + 1) / self.warmup
-        progress = (step - self.warmup) / max(1, self.steps - self.warmup)
-        return self.learning_rate * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress)))
+        return warm_cosine(step, self.steps, self.learning_rate, self.warmup)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,12 +192,12 @@ class DistillRecipe:
 
 def load_recipe(kind: type[R], path: Path) -> R:
     """The recipe of ``kind`` in the YAML file ``path``; :class:`UsageError` says what is wrong and where."""
-    return _load(kind, path)
+    return load_settings(kind, path)
 
 
 def recipe_from(kind: type[R], keys: dict[str, Any]) -> R:
     """The recipe that was ``keys`` (lists for tuples), as a checkpoint holds it."""
-    return cast(R, _value(kind, keys, ""))
+    return cast(R, checked(kind, keys, ""))
 
 
 def _require(condition: bool, message: str) -> None:

@@ -116,7 +116,7 @@ CLASSES = np.arange(12, dtype=np.int32).reshape(3, 4)
 def test_patches_of_an_object(box: tuple[int, int, int, int], wanted: list[int]) -> None:
     mask = np.zeros((12, 16), bool)
     mask[box[1] : box[3], box[0] : box[2]] = True
-    assert _patches_of(mask, 4, CLASSES).tolist() == wanted
+    assert _patches_of(mask, CLASSES).tolist() == wanted
 
 
 NAMES = ("tarmac", "cone", *sorted(UNKNOWN)[:2])

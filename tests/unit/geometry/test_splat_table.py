@@ -204,3 +204,14 @@ def test_voxels_are_numbered_by_cell_then_height() -> None:
     assert set(samples.patch[high & (samples.weight > 0.5)]) == {MIDDLE}
     assert set(samples.patch[low & (samples.weight > 0.5)]) == {MIDDLE + 5}
     np.testing.assert_allclose(np.bincount(samples.voxel, samples.weight)[np.unique(samples.voxel)], 1, rtol=1e-6)
+
+
+def test_ray_features_tell_lens_ground_and_rise() -> None:
+    """A level camera 2 m up: below the horizon the plane's depth is known in closed form."""
+    camera = PinholeCamera(fx=392.0, fy=392.0, cx=34.5, cy=20.5, width=70, height=42)
+    rig = NetworkRig([camera], [ego_from_mounted_cam((1.0, 0.0, 2.0), yaw_deg=40, pitch_deg=0, roll_deg=0)], 14)
+    lens, ground, rise = np.moveaxis(rig.ray_features()[0], -1, 0)
+    np.testing.assert_allclose(lens, np.log(2), rtol=1e-6)
+    v = rig.patch_centres_uv_px()[..., 1]
+    np.testing.assert_allclose(rise, -(v - 20.5) / 392, atol=1e-6)
+    np.testing.assert_allclose(ground, 4 * (v - 20.5) / 392 / 2, atol=1e-6)

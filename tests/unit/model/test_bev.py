@@ -16,7 +16,7 @@ from airside.geometry.bev_grid import BevGrid
 from airside.geometry.camera_model import PinholeCamera
 from airside.geometry.splat_table import DepthBins, NetworkRig, build_splat_table
 from airside.geometry.transforms import RigidTransform, ego_from_mounted_cam
-from airside.model.bev import BevDecoder, LiftSplat, SimpleBev, depth_probability_from_metric
+from airside.model.bev import BevDecoder, LiftSplat, RigInputs, SimpleBev, depth_probability_from_metric
 from airside.model.splat import Splat
 
 CAMERA = PinholeCamera(fx=28.0, fy=28.0, cx=34.5, cy=20.5, width=70, height=42)
@@ -117,7 +117,7 @@ def test_metric_depth_replaces_the_prediction() -> None:
     given = head(tokens, depth)
     assert not torch.allclose(given.layers, head(tokens).layers, atol=1e-3)
     with torch.no_grad():
-        head.depth.weight.mul_(-3)
+        head.depth[-1].weight.mul_(-3)
     torch.testing.assert_close(head(tokens, depth).layers, given.layers)
     assert not torch.allclose(head(tokens, depth.flip(0)).layers, given.layers, atol=1e-3)
 
@@ -279,3 +279,29 @@ def test_splat_refuses_shapes_of_another_table() -> None:
         splat(torch.zeros(1, 2, 5, 3, 8), torch.zeros(1, 2, 3, 3, 5))
     with pytest.raises(MismatchError, match=r"depth_probability: .* wants \[1, 2, 3, 3, 5\], got \[1, 2, 4, 3, 5\]"):
         splat(torch.zeros(1, 2, 3, 5, 8), torch.zeros(1, 2, 4, 3, 5))
+
+
+def test_a_head_whose_rig_is_an_input_says_the_same() -> None:
+    head, tokens = lift_splat(), tokens_of(batch=1)
+    other = rig_of(180, 90, 0)
+    graph = RigInputs(head)
+    for rig, seen in ((RIG, tokens), (other, tokens_of(other, batch=1))):
+        table = build_splat_table(rig, GRID, BINS)
+        columns = (torch.tensor(column) for column in (table.patch, table.depth_bin, table.cell))
+        layers, probability = graph(seen[0], torch.tensor(rig.ray_features()), *columns)
+        wanted = head.with_rig(rig)(seen)
+        torch.testing.assert_close(layers, wanted.layers[0].sigmoid())
+        torch.testing.assert_close(probability, wanted.depth_probability[0])
+
+
+def test_depth_follows_the_lens_and_the_mounting() -> None:
+    head, tokens = lift_splat(), tokens_of(batch=1)
+    same = head(tokens).depth_probability
+    lower = NetworkRig(
+        RIG.intrinsics, [RigidTransform(p.rotation, np.array([0, 0, 1.0])) for p in RIG.ego_from_cam], 14
+    )
+    longer = NetworkRig(
+        [PinholeCamera(fx=56.0, fy=56.0, cx=34.5, cy=20.5, width=70, height=42)] * 2, RIG.ego_from_cam, 14
+    )
+    for rig in (lower, longer):
+        assert not torch.allclose(head.with_rig(rig)(tokens).depth_probability, same, atol=1e-4)
