@@ -1,6 +1,7 @@
 """Train airside-mini: ``python -m training.mini --pictures DIR --out DIR``.
 
-Its pictures come from ``training.pictures``. Stop it at any time; the same command goes on from the last checkpoint.
+Its pictures come from ``training.pictures``, also while that is still making them. On a GPU if there is one. Stop it at
+any time; the same command goes on from the last checkpoint.
 """
 
 from __future__ import annotations
@@ -10,27 +11,47 @@ import csv
 import os
 import sys
 import time
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import torch
-import yaml
 from torch import Tensor, nn
-from torch.nn import functional
 
-from training.apron.renderer import STUFF
-from training.apron.scenes import PATCH_PX
+from airside.config import load_settings
+from airside.errors import AirsideError
+from airside.model.bev import SimpleBev
 from training.augment import augment_light
+from training.batched_lift import Rigs, lift_splat, mirrored, simple_bev
 from training.losses import asset_loss, family_loss
+from training.multitask.losses import (
+    Sum,
+    bev_cross_entropy,
+    depth_bin_cross_entropy,
+    intersection_over_union,
+    require_finite,
+)
 from training.muon import Muon
-from training.network import CosineClassifier, MiniConfig, build_mini, normalise, whiten_patch_embedding, window_tokens
+from training.network import (
+    FOCAL_PX,
+    CosineClassifier,
+    Mini,
+    MiniConfig,
+    normalise,
+    some_rig,
+    told_unit_tokens,
+    whiten_patch_embedding,
+)
 from training.pictures import FIRST_ASSET
+from training.pool import FAMILIES, Pool, Truth
 from training.schedule import half_precision, warm_cosine
-from training.warm_start import weights_of_bundle
 
 MINI = MiniConfig()
-FOCAL_PX = 196.0  # depth is learned as if seen through this focal length (Metric3D, arXiv 2307.10984, section 3.2)
+RECIPE = Path(__file__).parent.parent / "configs" / "training" / "mini.yaml"
+CHECKPOINT = "checkpoint.pt"
+LOOK_EVERY = 5  # steps between looks for new pictures
+TELL_EVERY = 50
+_FIRST_LOOK = 128  # pictures
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,188 +59,185 @@ class Recipe:
     """The training recipe; every field is a key of the YAML file."""
 
     steps: int
-    batch: int
-    window: tuple[int, int]  # patches, until ``full_from``
-    keep: float  # share of a window's patches the network looks at, things first, until ``full_from``
-    full_from: float  # share of the steps after which whole pictures are shown
+    pictures: int  # single ones a step
+    stops: int  # of a vehicle with all its cameras, a step
+    worlds: int  # room for so many
     learning_rate: float
     weight_decay: float
     warmup: int
     ema: float
     family_weight: float
     depth_weight: float
+    thing_depth: float  # a thing's pixels count so many times as much
+    bev_weight: float
+    bins_weight: float
+    bev_positive: tuple[float, float, float]  # a covered cell of a layer counts so many times as much
+    lost: float  # share of the stops at which cameras are missing
     stuff_weight: float
+    asked: int  # patches a step whose asset is asked for, things first
     min_purity: float
     seed: int
     threads: int
 
 
-@dataclass(frozen=True, slots=True)
-class Pictures:
-    """All shards in memory: ``asset``, ``purity`` and ``log_depth`` (of each patch's centre, as if seen through
-    ``FOCAL_PX``; inf: sky) are [N, Hp, Wp], in the order of the shards."""
+class Model(nn.Module):
+    """The network, and what only training needs: two classifiers, and Simple-BEV's head to compare with."""
 
-    rgb: list[np.ndarray]  # one [F, H, W, 3] uint8 a shard, the same F in all
-    asset: np.ndarray
-    purity: np.ndarray
-    log_depth: np.ndarray
-    family_of_asset: np.ndarray  # [assets] index into ``families``; len(families): clutter
-    families: tuple[str, ...]
-
-    def __len__(self) -> int:
-        return len(self.asset)
+    def __init__(self, config: MiniConfig, assets: int) -> None:
+        super().__init__()
+        self.network = Mini(config)
+        self.assets = CosineClassifier(config.width, assets)
+        self.families = CosineClassifier(config.width, len(FAMILIES))
+        self.simple_bev = told_unit_tokens(SimpleBev(config.width, some_rig(config), channels=config.bev_channels))
 
 
-def load_recipe(path: Path) -> Recipe:
-    raw = yaml.safe_load(path.read_text())
-    names = {f.name for f in fields(Recipe)}
-    if set(raw) != names:
-        raise SystemExit(f"{path}: unknown keys {sorted(set(raw) - names)}, missing keys {sorted(names - set(raw))}")
-    return Recipe(**{**raw, "window": tuple(raw["window"])})
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """``truth`` of single pictures and, after them, of the stops' cameras [S * N]; black ones are of purity 0 and
+    without depth. ``alive`` [S, N] bool: cameras that the vehicle has."""
+
+    truth: Truth
+    rigs: Rigs | None
+    bev: Tensor  # [S, L, X, Y] float32
+    visible: Tensor  # [S, X, Y] bool
+    alive: Tensor
 
 
-def load_pictures(folder: Path) -> Pictures:
-    """Read every shard; families are the stuff classes followed by the known families in alphabetical order.
+def draw_batch(pool: Pool, recipe: Recipe, config: MiniConfig, generator: torch.Generator) -> Batch:
+    """Pictures and stops at random, each mirrored or not; at some stops cameras are missing, or black."""
+    device = generator.device
 
-    Asset numbers count the assets of all earlier shards, so the shards must be complete and alike.
-    """
-    rgb, asset, purity, log_depth, owners = [], [], [], [], list(STUFF)
-    for k, path in enumerate(sorted(folder.glob("shard[0-9][0-9][0-9].npz"))):
-        if path.stem != f"shard{k:03d}":
-            raise SystemExit(
-                f"{folder} lacks shard{k:03d}.npz; finish it with: python -m training.pictures --out {folder}"
-            )
-        with np.load(path) as shard:
-            rgb.append(shard["rgb"])
-            asset.append(shard["asset"])
-            purity.append(shard["purity"])
-            log_depth.append(canonical_log_depth(shard["depth_m"], shard["view"][:, -1], rgb[-1].shape[2]))
-            owners += [str(f) for f in shard["families"]]
-            per_shard = len(shard["families"])
-        if len(rgb[-1]) != len(rgb[0]) or len(owners) != FIRST_ASSET + (k + 1) * per_shard:
-            raise SystemExit(
-                f"{path} holds {len(rgb[-1])} frames of {per_shard} assets, unlike the shards before it; "
-                "delete the folder and make all pictures anew"
-            )
-    if not rgb:
-        raise SystemExit(f"{folder} holds no pictures; make them with: python -m training.pictures --out {folder}")
-    families = (*STUFF, *sorted(set(owners) - set(STUFF) - {"clutter"}))
-    index = {name: k for k, name in enumerate(families)} | {"clutter": len(families)}
-    return Pictures(
-        rgb,
-        np.concatenate(asset),
-        np.concatenate(purity),
-        np.concatenate(log_depth),
-        np.array([index[o] for o in owners]),
-        families,
+    def chance(*shape: int) -> Tensor:
+        return torch.rand(*shape, device=device, generator=generator)
+
+    chosen = torch.randint(pool.pictures, (recipe.pictures,), device=device, generator=generator)
+    singles = _flipped(_rows(pool.singles, chosen), chance(recipe.pictures) < 0.5)
+    if pool.stops is None:
+        nothing = torch.empty(0, device=device)
+        return Batch(singles, None, nothing, nothing, nothing)
+    stops, cameras = recipe.stops, pool.stops.intrinsics.shape[1]
+    visits = torch.randint(pool.visits, (stops,), device=device, generator=generator)
+    turned = chance(stops) < 0.5
+    rows = (visits[:, None] * cameras + torch.arange(cameras, device=device)).flatten()
+    seen = _flipped(_rows(pool.stops.pictures, rows), turned.repeat_interleave(cameras))
+    missing = (chance(stops, cameras) < chance(stops, 1)) & (chance(stops, 1) < recipe.lost)
+    black = chance(stops, 1) < 0.5  # a camera that is missing gives black pictures, or the vehicle never had it
+    dark = (missing & black).flatten()
+    seen = Truth(
+        torch.where(dark[:, None, None, None], 0, seen.rgb),
+        seen.asset,
+        torch.where(dark[:, None, None], 0, seen.purity),
+        torch.where(dark[:, None, None], torch.inf, seen.depth_m),
+    )
+    rigs = mirrored(pool.rigs(visits, (config.height_px, config.width_px), config.patch_px), turned)
+    bev, visible = pool.stops.bev[visits], pool.stops.visible[visits]
+    bev = torch.where(turned[:, None, None, None], bev.flip(-1), bev).float()
+    visible = torch.where(turned[:, None, None], visible.flip(-1), visible)
+    return Batch(_joined(singles, seen), rigs, bev, visible, ~(missing & ~black))
+
+
+def _rows(truth: Truth, rows: Tensor) -> Truth:
+    return Truth(truth.rgb[rows], truth.asset[rows], truth.purity[rows], truth.depth_m[rows])
+
+
+def _flipped(truth: Truth, which: Tensor) -> Truth:
+    one, two = which[:, None, None], which[:, None, None, None]
+    return Truth(
+        torch.where(two, truth.rgb.flip(2), truth.rgb),
+        torch.where(one, truth.asset.flip(2), truth.asset),
+        torch.where(one, truth.purity.flip(2), truth.purity),
+        torch.where(one, truth.depth_m.flip(2), truth.depth_m),
     )
 
 
-def canonical_log_depth(depth_m: np.ndarray, fov_rad: np.ndarray, width_px: int) -> np.ndarray:
-    """Depth [F, H / 2, W / 2] and horizontal fields of view [F] -> log depth at patch centres [F, Hp, Wp]."""
-    focal_px = width_px / 2 / np.tan(fov_rad / 2)
-    half = PATCH_PX // 2
-    centres = depth_m[:, half // 2 :: half, half // 2 :: half].astype(np.float32)
-    return np.asarray(np.log(centres * (FOCAL_PX / focal_px)[:, None, None]), np.float32)
-
-
-class Model(nn.Module):
-    """The network and the two classifiers and the depth regression that only training needs."""
-
-    def __init__(self, config: MiniConfig, assets: int, families: int) -> None:
-        super().__init__()
-        self.network = build_mini(config)
-        self.assets = CosineClassifier(config.width, assets)
-        self.families = CosineClassifier(config.width, families)
-        self.depth = nn.Linear(config.width, 1)
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """``x`` [B, 3, h, w] normalised; ``keep`` [B, K] or None: the patches looked at; their truth [B, K]."""
-
-    x: Tensor
-    row: int
-    col: int
-    keep: Tensor | None
-    asset: Tensor
-    purity: Tensor
-    log_depth: Tensor
-
-
-def draw_batch(
-    pictures: Pictures,
-    recipe: Recipe,
-    window: tuple[int, int],
-    keep: float,
-    rng: np.random.Generator,
-    generator: torch.Generator,
-) -> Batch:
-    """Windows of random pictures, all at the same place of the patch grid, and the share ``keep`` of their patches."""
-    hp, wp = window
-    rows, cols = pictures.asset.shape[1:]
-    row, col = int(rng.integers(0, rows - hp + 1)), int(rng.integers(0, cols - wp + 1))
-    per_shard = len(pictures.rgb[0])
-    chosen = rng.integers(0, len(pictures), recipe.batch)
-    flips = rng.random(recipe.batch) < 0.5
-    images, truths = [], []
-    for k, flip in zip(chosen, flips, strict=True):
-        step = -1 if flip else 1
-        whole = pictures.rgb[k // per_shard][k % per_shard][:, ::step]
-        images.append(whole[row * PATCH_PX : (row + hp) * PATCH_PX, col * PATCH_PX : (col + wp) * PATCH_PX])
-        dense = np.stack([pictures.asset[k], pictures.purity[k] / np.float32(255), pictures.log_depth[k]])
-        truths.append(dense[:, :, ::step][:, row : row + hp, col : col + wp])
-    x = normalise(augment_light(torch.from_numpy(np.stack(images)), generator))
-    truth = torch.from_numpy(np.stack(truths, axis=1)).flatten(2)  # [3, B, hp * wp] float32
-    chosen = None
-    if keep < 1:
-        urgency = torch.rand(truth.shape[1:], generator=generator) + (truth[0] >= FIRST_ASSET)
-        chosen = urgency.topk(round(keep * hp * wp), dim=1, sorted=False).indices
-        truth = truth.gather(2, chosen.expand(len(truth), -1, -1))
-    return Batch(x, row, col, chosen, truth[0].long(), truth[1], truth[2])
+def _joined(a: Truth, b: Truth) -> Truth:
+    return Truth(
+        torch.cat([a.rgb, b.rgb]),
+        torch.cat([a.asset, b.asset]),
+        torch.cat([a.purity, b.purity]),
+        torch.cat([a.depth_m, b.depth_m]),
+    )
 
 
 def loss_of(
-    model: Model,
-    batch: Batch,
-    family_of_asset: Tensor,
-    recipe: Recipe,
-    generator: torch.Generator,
-) -> tuple[Tensor, dict[str, float]]:
-    """The loss of a batch and its figures; ``generator`` draws which stuff patches the asset loss sees."""
-    with half_precision(batch.x.device):
-        tokens = window_tokens(model.network, batch.x, batch.row, batch.col, batch.keep).flatten(0, 1)
-    unit = functional.normalize(tokens.float(), dim=-1)
-    asset, purity = batch.asset.flatten(), batch.purity.flatten()
-    thing = asset >= FIRST_ASSET
+    model: Model, batch: Batch, family_of_asset: Tensor, recipe: Recipe, generator: torch.Generator
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """The loss of a batch and its figures, all on the device."""
+    network, truth = model.network, batch.truth
+    x = normalise(augment_light(truth.rgb, generator))
+    with half_precision(x.device):
+        tokens, depth = network(x)
+    loss, figures = _token_losses(model, tokens, truth, family_of_asset, recipe, generator)
+    depth_loss = _depth_loss(depth, truth, recipe, network.config.depth_max_m)
+    loss = loss + recipe.depth_weight * depth_loss
+    figures["depth"] = depth_loss
+    if batch.rigs is not None:
+        bev_loss, bev_figures = _bev_losses(model, tokens, batch, recipe)
+        loss = loss + bev_loss
+        figures |= bev_figures
+    return loss, {"loss": loss.detach(), **{name: value.detach() for name, value in figures.items()}}
+
+
+def _token_losses(
+    model: Model, tokens: Tensor, truth: Truth, family_of_asset: Tensor, recipe: Recipe, generator: torch.Generator
+) -> tuple[Tensor, dict[str, Tensor]]:
+    unit, asset = tokens.flatten(0, 2), truth.asset.flatten().long()
+    purity, thing = truth.purity.flatten() / 255, asset >= FIRST_ASSET
     weight = torch.where(purity >= recipe.min_purity, purity, 0.0) * torch.where(thing, 1.0, recipe.stuff_weight)
     family = family_of_asset[asset]
-    few = thing | (torch.rand(len(asset), generator=generator) < 0.15)
-    with half_precision(batch.x.device):
-        by_asset, by_family = model.assets(unit[few]).float(), model.families(unit).float()
-    fine, coarse = asset_loss(by_asset, asset[few], weight[few]), family_loss(by_family, family, weight)
-    log_depth = batch.log_depth.flatten()
-    solid = log_depth.isfinite()
-    depth = (model.depth(tokens.float()).squeeze(1)[solid] - log_depth[solid]).abs().mean()
+    urgency = torch.rand(len(asset), device=asset.device, generator=generator) + 0.85 * thing
+    asked = (urgency * (weight > 0)).topk(min(recipe.asked, len(asset)), sorted=False).indices
+    with half_precision(tokens.device):
+        by_asset, by_family = model.assets(unit[asked]).float(), model.families(unit).float()
+    fine, coarse = asset_loss(by_asset, asset[asked], weight[asked]), family_loss(by_family, family, weight)
+    known = thing & (weight > 0) & (family < by_family.shape[1])
     with torch.no_grad():
-        known = thing & (family < by_family.shape[1])
-        right = (by_family.argmax(1) == family)[known].float().mean()
-        fine_right = (by_asset.argmax(1) == asset[few])[thing[few]].float().mean()
-    loss = fine + recipe.family_weight * coarse + recipe.depth_weight * depth
-    figures = {
-        "loss": loss.item(),
-        "asset": fine.item(),
-        "family": coarse.item(),
-        "named": right.item(),
-        "asset_named": fine_right.item(),
-        "depth": depth.item(),
-    }
-    return loss, figures
+        named = ((by_family.argmax(1) == family) & known).sum() / known.sum().clamp_min(1)
+        told = thing[asked]
+        asset_named = ((by_asset.argmax(1) == asset[asked]) & told).sum() / told.sum().clamp_min(1)
+    return fine + recipe.family_weight * coarse, {
+        "asset": fine, "family": coarse, "named": named, "asset_named": asset_named
+    }  # fmt: skip
+
+
+def _depth_loss(depth: Tensor, truth: Truth, recipe: Recipe, max_m: float) -> Tensor:
+    """Mean error of log depth, which for small errors is the relative error."""
+    wanted = truth.depth_m.float()
+    measured = (wanted > 0) & (wanted <= max_m)
+    things = (truth.asset >= FIRST_ASSET).repeat_interleave(wanted.shape[1] // truth.asset.shape[1], 1)
+    things = things.repeat_interleave(wanted.shape[2] // truth.asset.shape[2], 2)
+    weight = torch.where(things, recipe.thing_depth, 1.0) * measured
+    error = (depth.clamp_min(0.1).log() - torch.where(measured, wanted, 1.0).log()).abs()
+    return (error * weight).sum() / weight.sum().clamp_min(1)
+
+
+def _bev_losses(model: Model, tokens: Tensor, batch: Batch, recipe: Recipe) -> tuple[Tensor, dict[str, Tensor]]:
+    assert batch.rigs is not None
+    head, (stops, cameras) = model.network.bev, batch.alive.shape
+    seen = tokens[-stops * cameras :].unflatten(0, (stops, cameras))
+    with half_precision(tokens.device):
+        logits, probability = lift_splat(head, seen, batch.rigs, batch.alive)
+        compared = simple_bev(model.simple_bev, seen, batch.rigs, batch.alive)
+    in_view = batch.visible & (batch.alive.all(dim=1)[:, None, None] | batch.rigs.in_view(head.grid, batch.alive))
+    depth_m = batch.truth.depth_m[-stops * cameras :].unflatten(0, (stops, cameras)).float()
+    depth_m = depth_m * (batch.rigs.intrinsics[..., 0] / FOCAL_PX)[..., None, None]
+    layers = [bev_cross_entropy(x, batch.bev, in_view, recipe.bev_positive) for x in (logits, compared)]
+    bev, compared_loss = (_mean(x) for x in layers)
+    bins = _mean(depth_bin_cross_entropy(probability.float(), depth_m, head.bins))
+    figures = {"bev": bev, "simple_bev": compared_loss, "bins": bins}
+    for name, said in (("iou", logits), ("simple_iou", compared)):
+        ious = intersection_over_union(said.detach(), batch.bev, in_view)
+        figures |= {f"{name}_{layer}": _mean(iou) for layer, iou in zip(head.layers, ious, strict=True)}
+    return recipe.bev_weight * (bev + compared_loss) + recipe.bins_weight * bins, figures
+
+
+def _mean(x: Sum) -> Tensor:
+    return x.total / x.count.clamp_min(1)
 
 
 def optimisers(model: Model, recipe: Recipe) -> list[torch.optim.Optimizer]:
     """Muon for the blocks' matrices, AdamW for everything else."""
-    matrices = [p for p in model.network.blocks.parameters() if p.ndim == 2]
+    matrices = [p for p in model.network.trunk.blocks.parameters() if p.ndim == 2]
     taken = {id(p) for p in matrices}
     rest = [p for p in model.parameters() if id(p) not in taken]
     return [
@@ -228,61 +246,51 @@ def optimisers(model: Model, recipe: Recipe) -> list[torch.optim.Optimizer]:
     ]
 
 
-def learning_rate_at(step: int, recipe: Recipe) -> float:
-    return warm_cosine(step, recipe.steps, recipe.learning_rate, recipe.warmup)
-
-
 def train(
-    pictures: Pictures,
+    pool: Pool,
     recipe: Recipe,
     out: Path,
     config: MiniConfig = MINI,
     *,
-    start: Path | None = None,
+    device: torch.device,
     checkpoint_every: int = 500,
+    minutes: float = float("inf"),
 ) -> None:
-    """Train until ``recipe.steps``, from the checkpoint in ``out`` if there is one, else from the bundle ``start``.
+    """Train until ``recipe.steps``, from the checkpoint in ``out`` if there is one.
 
     Everything random in a step is drawn from the recipe's seed and the step's number, so a resumed run repeats an
-    uninterrupted one.
+    uninterrupted one, unless pictures come in meanwhile. With ``minutes`` the learning rate falls by the clock and the
+    training ends with it: such a run cannot be repeated to the bit.
     """
     torch.set_num_threads(recipe.threads)
     torch.manual_seed(recipe.seed)
-    model = Model(config, len(pictures.family_of_asset), len(pictures.families))
-    first_look = draw_batch(
-        pictures,
-        replace(recipe, batch=128),
-        pictures.asset.shape[1:],
-        1.0,
-        np.random.default_rng(recipe.seed),
-        torch.Generator().manual_seed(recipe.seed),
-    )
-    whiten_patch_embedding(model.network, first_look.x)
-    if start is not None:
-        lacking = model.network.load_state_dict(weights_of_bundle(start), strict=False)
-        if lacking.unexpected_keys or any(not k.startswith("patch_embed.detail") for k in lacking.missing_keys):
-            raise SystemExit(f"{start} is not a bundle of this network: {lacking}")
-    average = build_mini(config)
+    model = Model(config, len(pool.family_of_asset)).to(device)
+    whiten_patch_embedding(model.network.trunk, normalise(pool.singles.rgb[: min(_FIRST_LOOK, pool.pictures)]))
+    average = Mini(config).to(device)
     average.load_state_dict(model.network.state_dict())
     opts = optimisers(model, recipe)
-    checkpoint, first = out / "checkpoint.pt", 0
+    checkpoint, step = out / CHECKPOINT, 0
     if checkpoint.exists():
-        saved = torch.load(checkpoint, weights_only=True)
+        saved = torch.load(checkpoint, weights_only=True, map_location=device)
         model.load_state_dict(saved["model"])
         average.load_state_dict(saved["average"])
         for opt, state in zip(opts, saved["optimisers"], strict=True):
             opt.load_state_dict(state)
-        first = saved["step"]
-    family_of_asset = torch.from_numpy(pictures.family_of_asset)
-    began, seen = time.monotonic(), dict.fromkeys(("loss", "asset", "family", "named", "asset_named", "depth"), 0.0)
-    for step in range(first, recipe.steps):
-        rng = np.random.default_rng([recipe.seed, step])
-        generator = torch.Generator().manual_seed(recipe.seed * 7919 + step)
-        early = step < recipe.full_from * recipe.steps
-        window, keep = (recipe.window, recipe.keep) if early else (pictures.asset.shape[1:], 1.0)
-        batch = draw_batch(pictures, recipe, window, keep, rng, generator)
-        loss, figures = loss_of(model, batch, family_of_asset, recipe, generator)
-        rate = learning_rate_at(step, recipe)
+        step = saved["step"]
+    print(f"mini: {sum(p.numel() for p in average.parameters()):,} parameters on {device}; {pool}", flush=True)
+    first, began, since = step, time.monotonic(), []
+    spent = 0.0
+    while step < recipe.steps and spent < 1:
+        if step % LOOK_EVERY == 0:
+            pool.look_for_more()
+        generator = torch.Generator(device).manual_seed(recipe.seed * 7919 + step)
+        loss, figures = loss_of(
+            model, draw_batch(pool, recipe, config, generator), pool.family_of_asset, recipe, generator
+        )
+        spent = (time.monotonic() - began) / 60 / minutes
+        rate = warm_cosine(max(step, round(spent * recipe.steps)), recipe.steps, recipe.learning_rate, recipe.warmup)
+        if step < recipe.warmup:
+            rate = recipe.learning_rate * (step + 1) / recipe.warmup
         for opt in opts:
             for group in opt.param_groups:
                 group["lr"] = rate
@@ -291,36 +299,36 @@ def train(
         nn.utils.clip_grad_norm_(model.parameters(), 3.0)
         for opt in opts:
             opt.step()
+        step += 1
         with torch.no_grad():
-            decay = min(recipe.ema, (step + 1) / (step + 10))
+            decay = min(recipe.ema, step / (step + 9))
             torch._foreach_lerp_(list(average.parameters()), list(model.network.parameters()), 1 - decay)
-        seen = {k: 0.98 * seen[k] + 0.02 * figures[k] if step > first else figures[k] for k in seen}
-        if (step + 1) % 50 == 0:
-            log(out, step + 1, recipe.steps, rate, seen, (time.monotonic() - began) / (step + 1 - first))
-        if (step + 1) % checkpoint_every == 0 or step + 1 == recipe.steps:
-            save(
-                checkpoint,
-                {
-                    "step": step + 1,
-                    "model": model.state_dict(),
-                    "average": average.state_dict(),
-                    "optimisers": [opt.state_dict() for opt in opts],
-                    "families": list(pictures.families),
-                },
-            )
+        since.append(figures)
+        last = step == recipe.steps or spent >= 1
+        if step % TELL_EVERY == 0 or last:
+            _tell(out, step, recipe.steps, rate, _means(since), (time.monotonic() - began) / (step - first), pool)
+            since.clear()
+        if step % checkpoint_every == 0 or last:
+            state = {"step": step, "average": average.state_dict(), "model": model.state_dict()}
+            save(checkpoint, {**state, "optimisers": [opt.state_dict() for opt in opts]})
 
 
-def save(path: Path, state: dict[str, object]) -> None:
+def _means(rows: list[dict[str, Tensor]]) -> dict[str, float]:
+    values = torch.stack([torch.stack([row[name].float() for name in row]) for row in rows]).mean(dim=0).tolist()
+    return dict(zip(rows[0], values, strict=True))
+
+
+def save(path: Path, state: dict[str, Any]) -> None:
     part = path.with_suffix(".part")
     torch.save(state, part)
     os.replace(part, path)
 
 
-def log(out: Path, step: int, steps: int, rate: float, seen: dict[str, float], pace_s: float) -> None:
+def _tell(out: Path, step: int, steps: int, rate: float, seen: dict[str, float], pace_s: float, pool: Pool) -> None:
+    require_finite(seen, step)
     line = "  ".join(f"{k} {v:.3f}" for k, v in seen.items())
-    eta = (steps - step) * pace_s / 60
     print(
-        f"\rmini {step}/{steps}  {line}  {pace_s:.2f} s/step  {eta:.0f} min left",
+        f"\rmini {step}/{steps}  {line}  {pace_s:.3f} s/step, {pool.worlds} worlds",
         end="" if sys.stdout.isatty() else "\n",
         flush=True,
     )
@@ -333,16 +341,23 @@ def log(out: Path, step: int, steps: int, rate: float, seen: dict[str, float], p
         writer.writerow([step, f"{rate:.6f}", *(f"{v:.4f}" for v in seen.values())])
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--config", type=Path, default=Path("configs/training/mini.yaml"))
+    parser.add_argument("--config", type=Path, default=RECIPE)
     parser.add_argument("--pictures", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--start", type=Path, help="model bundle whose weights a fresh training starts from")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="end by then, at a low learning rate")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
-    train(load_pictures(args.pictures), load_recipe(args.config), args.out, start=args.start)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        recipe = load_settings(Recipe, args.config)
+        train(Pool(args.pictures, recipe.worlds, device), recipe, args.out, device=device, minutes=args.minutes)
+    except AirsideError as error:
+        print(f"training.mini: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,8 +1,10 @@
-"""airside-mini's network: a timm vision transformer whose patch tokens are compared by cosine."""
+"""airside-mini's network: a timm vision transformer whose patch tokens are compared by cosine, with two heads."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from timm.layers import PatchEmbed
@@ -10,8 +12,17 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 from torch.nn import functional
 
+from airside.geometry.camera_model import PinholeCamera
+from airside.geometry.splat_table import NetworkRig
+from airside.geometry.transforms import ego_from_mounted_cam
+from airside.model.bev import BevHead, LiftSplat
+from airside.model.dpt import DptDecoder
+
 IMAGE_MEAN = (0.485, 0.456, 0.406)
 IMAGE_STD = (0.229, 0.224, 0.225)
+FOCAL_PX = 196.0  # depth is learned as if seen through this focal length (Metric3D, arXiv 2307.10984, section 3.2)
+
+Head = TypeVar("Head", bound=BevHead)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +36,11 @@ class MiniConfig:
     depth: int = 6
     heads: int = 3
     registers: int = 4
+    depth_blocks: tuple[int, ...] = (1, 2, 4, 5)  # whose tokens the depth decoder reads
+    depth_features: int = 24
+    depth_channels: tuple[int, ...] = (24, 48, 96, 96)
+    depth_max_m: float = 100.0
+    bev_channels: int = 64
 
 
 class DetailedPatchEmbed(PatchEmbed):
@@ -78,30 +94,60 @@ def normalise(images: Tensor) -> Tensor:
     return ((images.float() - mean) / std).permute(0, 3, 1, 2)
 
 
-def patch_tokens(network: VisionTransformer, images: Tensor) -> Tensor:
-    """Patch tokens [B, Hp, Wp, C], not normalised, of normalised pictures [B, 3, H, W]."""
-    tokens = window_tokens(network, images, 0, 0, None)
-    return tokens.reshape(tokens.shape[0], *network.patch_embed.grid_size, -1)
+def patch_tokens(trunk: VisionTransformer, images: Tensor) -> Tensor:
+    """Patch tokens [B, Hp, Wp, C], not of unit length, of normalised pictures [B, 3, H, W]."""
+    return token_levels(trunk, images, ())[-1]
 
 
-def window_tokens(network: VisionTransformer, images: Tensor, row: int, col: int, keep: Tensor | None) -> Tensor:
-    """Tokens [B, K, C], not normalised, of a window that starts at patch (``row``, ``col``) of the grid.
+def token_levels(trunk: VisionTransformer, images: Tensor, blocks: Sequence[int]) -> list[Tensor]:
+    """Patch tokens [B, Hp, Wp, C] after each of ``blocks``, 0-based, and after the last one, all through its norm."""
+    tokens = trunk.patch_embed(images) + trunk.pos_embed
+    prefix = torch.cat([trunk.cls_token, trunk.reg_token], dim=1).expand(tokens.shape[0], -1, -1)
+    tokens = torch.cat([prefix.to(tokens.dtype), tokens], dim=1)
+    found = []
+    for number, block in enumerate(trunk.blocks):
+        tokens = block(tokens)
+        if number in blocks:
+            found.append(tokens)
+    return [trunk.norm(t)[:, prefix.shape[1] :].unflatten(1, trunk.patch_embed.grid_size) for t in (*found, tokens)]
 
-    ``images`` [B, 3, h, w] are normalised pictures of the window; it carries the position embedding of its place.
-    ``keep`` [B, K]: the patches the network looks at, counted row by row (PatchDropout, arXiv 2208.07220); None: all.
-    """
-    tokens = network.patch_embed.grid(images)
-    hp, wp = tokens.shape[2:]
-    rows, cols = network.patch_embed.grid_size
-    place = network.pos_embed
-    if (hp, wp) != (rows, cols):
-        place = place.reshape(1, rows, cols, -1)[:, row : row + hp, col : col + wp].reshape(1, hp * wp, -1)
-    tokens = tokens.flatten(2).transpose(1, 2) + place
-    if keep is not None:
-        tokens = tokens.gather(1, keep.unsqueeze(-1).expand(-1, -1, tokens.shape[-1]))
-    prefix = torch.cat([network.cls_token, network.reg_token], dim=1).expand(tokens.shape[0], -1, -1)
-    tokens = network.norm(network.blocks(torch.cat([prefix.to(tokens.dtype), tokens], dim=1)))
-    return tokens[:, prefix.shape[1] :]
+
+class Mini(nn.Module):
+    """airside-mini: one trunk; on its tokens a small DPT decoder for depth and Lift-Splat for the bird's-eye view."""
+
+    def __init__(self, config: MiniConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.trunk = build_mini(config)
+        self.depth = DptDecoder(
+            config.width, config.depth_features, config.depth_channels, config.depth_max_m, config.patch_px // 2
+        )
+        self.bev = told_unit_tokens(LiftSplat(config.width, some_rig(config), channels=config.bev_channels))
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Normalised pictures [B, 3, H, W] -> tokens [B, Hp, Wp, C] of unit length, and depth [B, H / 2, W / 2] in
+        metres along the optical axis as if seen through :data:`FOCAL_PX`."""
+        *levels, last = token_levels(self.trunk, images, self.config.depth_blocks)
+        return functional.normalize(last.float(), dim=-1), self.depth(levels).float()
+
+
+def told_unit_tokens(head: Head) -> Head:
+    """``head`` with first layers as if its tokens had components of about 1: those of unit length are small."""
+    scale = head.width**0.5
+    with torch.no_grad():
+        head.adapter.weight *= scale
+        if isinstance(head, LiftSplat):
+            head.depth[0].weight[:, : head.width] *= scale
+    return head
+
+
+def some_rig(config: MiniConfig) -> NetworkRig:
+    """One camera: a head needs a rig to be built, and this one's is replaced (``with_rig``, ``training.batched_lift``)."""
+    height, width = config.height_px, config.width_px
+    camera = PinholeCamera(fx=width / 2, fy=width / 2, cx=width / 2, cy=height / 2, width=width, height=height)
+    return NetworkRig(
+        [camera], [ego_from_mounted_cam((0, 0, 1.8), yaw_deg=0, pitch_deg=5, roll_deg=0)], config.patch_px
+    )
 
 
 def whiten_patch_embedding(network: VisionTransformer, images: Tensor) -> None:

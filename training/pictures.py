@@ -1,17 +1,16 @@
-"""Render the training pictures: ``python -m training.pictures --out DIR``. Resumes; one shard file per world.
+"""Render the training pictures: ``python -m training.pictures --out DIR``. Resumes; one world, two files.
 
-A shard holds ``rgb`` [F, H, W, 3] uint8, ``asset`` [F, Hp, Wp] int16 (stuff index, or ``FIRST_ASSET`` + asset number),
-``purity`` [F, Hp, Wp] uint8 (share of the patch that shows it, 0..255), ``depth_m`` [F, H / 2, W / 2] float16 (every
-second pixel; inf: sky), ``view`` [F, 7] float32 (:class:`View` up to its field of view), ``placed`` [F, K, 4] float32
-(slot, x, y, yaw; slot -1: nothing) and ``size_m`` [A, 3] of the shard's assets: enough to make depth and
-bird's-eye-view truth. The ground is drawn again by ``shard_ground``.
+``DIR/shardNNN.npz`` holds single pictures of the world: ``rgb`` [F, H, W, 3] uint8, ``asset`` [F, Hp, Wp] int16 (stuff
+index, or ``FIRST_ASSET`` + the asset's slot in this world), ``purity`` [F, Hp, Wp] uint8 (share of the patch that shows it, 0..255),
+``depth_m`` [F, H / 2, W / 2] float16 (every second pixel; inf: sky), ``focal_px`` [F] float32 and ``families`` [A] of
+the world's assets. ``DIR/rigs/shardNNN.npz`` holds what six cameras of a vehicle see there
+(:class:`training.multitask.shards.Shard`), the rig mounted anew at every stop. Some pictures are stored corrupted.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import sys
 import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
@@ -19,19 +18,28 @@ from pathlib import Path
 
 import numpy as np
 
+from airside.config import load_rig
+from airside.geometry.bev_grid import BevGrid
+from airside.progress import Progress
 from training.apron.families import CLUTTER, KNOWN
-from training.apron.ground import Ground, draw_ground
 from training.apron.renderer import ASSET_FIRST, STUFF, Renderer
 from training.apron.scenes import PATCH_PX, draw_scene
 from training.apron.solids import Asset
-from training.apron.world import build_world
+from training.apron.world import World, build_world
+from training.corruptions import corrupt_some
+from training.multitask.shards import write_shard
+from training.patch_labels import patch_labels
+from training.rig_frames import VEHICLES, Group, site_of, visit
+from training.rig_shards import DEPTH_STRIDE, another_vehicle, shard_from_frames
 
 HEIGHT_PX, WIDTH_PX = 224, 392
 FIRST_ASSET = len(STUFF)
 CLUTTER_PER_WORLD = 14
 MOST_PLACED = 11
-DEPTH_STRIDE = 2
+CORRUPTED = 0.25  # share of the pictures
 SEED_TRAIN = 1_000_000
+RIG = Path(__file__).parent.parent / "configs" / "rigs" / "apron6.yaml"
+RIGS = "rigs"  # the folder of the rigs' shards
 
 
 def shard_assets(shard: int) -> list[Asset]:
@@ -40,85 +48,85 @@ def shard_assets(shard: int) -> list[Asset]:
     return [make(np.random.default_rng([SEED_TRAIN, shard, k])) for k, make in enumerate(makers)]
 
 
-def shard_ground(shard: int) -> Ground:
-    """The ground of a shard's world: the first thing its generator draws."""
-    return draw_ground(np.random.default_rng([SEED_TRAIN, shard]))
+def render_shard(shard: int, frames: int, stops: int, out: Path) -> None:
+    """Both files of one world: ``frames`` single pictures, and ``stops`` of a vehicle with six cameras.
 
-
-def patch_labels(label: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray]:
-    """Majority label and its share per patch: ``label`` [H, W] below ``classes`` -> ([Hp, Wp], [Hp, Wp] 0..1)."""
-    h, w = label.shape
-    rows, cols = h // PATCH_PX, w // PATCH_PX
-    cells = label[: rows * PATCH_PX, : cols * PATCH_PX].reshape(rows, PATCH_PX, cols, PATCH_PX)
-    cells = cells.transpose(0, 2, 1, 3).reshape(rows * cols, -1).astype(np.int64)
-    counts = np.bincount((np.arange(len(cells))[:, None] * classes + cells).ravel(), minlength=len(cells) * classes)
-    counts = counts.reshape(len(cells), classes)
-    return counts.argmax(1).reshape(rows, cols), (counts.max(1) / PATCH_PX**2).reshape(rows, cols)
-
-
-def render_shard(shard: int, frames: int, path: Path) -> None:
+    The single pictures' file comes last: where it is, both are whole.
+    """
     rng = np.random.default_rng([SEED_TRAIN, shard])
     assets = shard_assets(shard)
     world = build_world(assets, rng)
-    rgb = np.empty((frames, HEIGHT_PX, WIDTH_PX, 3), np.uint8)
-    asset = np.empty((frames, HEIGHT_PX // PATCH_PX, WIDTH_PX // PATCH_PX), np.int16)
-    purity = np.empty(asset.shape, np.uint8)
-    depth_m = np.empty((frames, HEIGHT_PX // DEPTH_STRIDE, WIDTH_PX // DEPTH_STRIDE), np.float16)
-    view = np.empty((frames, 7), np.float32)
-    placed = np.full((frames, MOST_PLACED, 4), -1, np.float32)
     with Renderer(world, HEIGHT_PX, WIDTH_PX) as renderer:
-        for k in range(frames):
-            scene = draw_scene(world, rng, slots=range(len(assets)), count=(5, MOST_PLACED))
-            picture = renderer.shoot(scene.view, scene.placed, scene.conditions, rng)
-            dense = np.where(picture.label >= ASSET_FIRST, picture.label - ASSET_FIRST + FIRST_ASSET, picture.label)
-            local, share = patch_labels(dense, FIRST_ASSET + len(assets))
-            first = FIRST_ASSET + shard * len(assets)
-            asset[k] = np.where(local >= FIRST_ASSET, local - FIRST_ASSET + first, local)
-            rgb[k], purity[k] = picture.rgb, np.round(share * 255)
-            depth_m[k] = picture.depth_m[::DEPTH_STRIDE, ::DEPTH_STRIDE]
-            camera = scene.view
-            view[k] = (*camera.xyz_m, camera.yaw_rad, camera.pitch_rad, camera.roll_rad, camera.horizontal_fov_rad)
-            for row, item in enumerate(scene.placed):
-                placed[k, row] = item.slot, item.x_m, item.y_m, item.yaw_rad
-    families = [a.family for a in assets]
+        singles = _singles(renderer, frames, rng)
+        rig, site, groups = load_rig(RIG), site_of(world), _groups(world)
+        seen = [visit(renderer, site, another_vehicle(rig, rng), groups, rng, at_edge=k % 2 == 1) for k in range(stops)]
+    if seen:
+        write_shard(out / RIGS, shard, shard_from_frames(seen, assets, BevGrid(), CORRUPTED, rng))
+    path = shard_path(out, shard)
     part = path.with_suffix(".part.npz")
-    np.savez(
-        part,
-        rgb=rgb,
-        asset=asset,
-        purity=purity,
-        depth_m=depth_m,
-        view=view,
-        placed=placed,
-        size_m=np.array([a.size_m for a in assets], np.float32),
-        families=np.array(families),
-    )
-    part.rename(path)
+    np.savez(part, **singles, families=np.array([a.family for a in assets]))
+    os.replace(part, path)
+
+
+def _singles(renderer: Renderer, frames: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    world = renderer.world
+    grid = HEIGHT_PX // PATCH_PX, WIDTH_PX // PATCH_PX
+    rgb = np.empty((frames, HEIGHT_PX, WIDTH_PX, 3), np.uint8)
+    asset, purity = np.empty((frames, *grid), np.int16), np.empty((frames, *grid), np.uint8)
+    depth_m = np.empty((frames, HEIGHT_PX // DEPTH_STRIDE, WIDTH_PX // DEPTH_STRIDE), np.float16)
+    focal_px = np.empty(frames, np.float32)
+    for k in range(frames):
+        scene = draw_scene(world, rng, slots=range(len(world.assets)), count=(5, MOST_PLACED))
+        picture = renderer.shoot(scene.view, scene.placed, scene.conditions, rng)
+        dense = np.where(picture.label >= ASSET_FIRST, picture.label - ASSET_FIRST + FIRST_ASSET, picture.label)
+        asset[k], share = patch_labels(dense, FIRST_ASSET + len(world.assets), PATCH_PX)
+        purity[k] = np.round(share * 255)
+        rgb[k] = corrupt_some(picture.rgb[None], CORRUPTED, rng, [picture.depth_m])[0]
+        depth_m[k] = picture.depth_m[::DEPTH_STRIDE, ::DEPTH_STRIDE]
+        focal_px[k] = scene.view.focal_px
+    return {"rgb": rgb, "asset": asset, "purity": purity, "depth_m": depth_m, "focal_px": focal_px}
+
+
+def _groups(world: World) -> tuple[Group, ...]:
+    of: dict[str, list[int]] = {"clutter": [], "vehicle": [], "other": []}
+    for slot, asset in enumerate(world.assets):
+        of["vehicle" if asset.family in VEHICLES else "clutter" if asset.family in CLUTTER else "other"].append(slot)
+    return ((1, 5), of["clutter"]), ((5, 12), of["vehicle"]), ((1, 4), of["other"])
+
+
+def shard_path(out: Path, shard: int) -> Path:
+    return out / f"shard{shard:03d}.npz"
 
 
 def missing_shards(out: Path, shards: int) -> list[int]:
-    return [k for k in range(shards) if not (out / f"shard{k:03d}.npz").exists()]
+    return [k for k in range(shards) if not shard_path(out, k).exists()]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--shards", type=int, default=200)
-    parser.add_argument("--frames", type=int, default=50, help="per shard")
+    parser.add_argument("--frames", type=int, default=40, help="single pictures of a world")
+    parser.add_argument("--stops", type=int, default=6, help="of a vehicle with six cameras in a world")
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no world after so long")
     args = parser.parse_args()
-    args.out.mkdir(parents=True, exist_ok=True)
+    (args.out / RIGS).mkdir(parents=True, exist_ok=True)
     os.environ.setdefault("LP_NUM_THREADS", "1")  # Mesa: one thread a worker
-    todo, start = missing_shards(args.out, args.shards), time.monotonic()
-    with ProcessPoolExecutor(args.workers, mp_context=get_context("spawn")) as pool:
-        jobs = [pool.submit(render_shard, k, args.frames, args.out / f"shard{k:03d}.npz") for k in todo]
-        for done, job in enumerate(as_completed(jobs), 1):
+    todo, end = missing_shards(args.out, args.shards), time.monotonic() + 60 * args.minutes
+    with (
+        Progress("worlds", len(todo)) as progress,
+        ProcessPoolExecutor(args.workers, mp_context=get_context("spawn")) as pool,
+    ):
+        jobs = [pool.submit(_render_until, end, k, args.frames, args.stops, args.out) for k in todo]
+        for job in as_completed(jobs):
             job.result()
-            print(
-                f"\rpictures: {done}/{len(todo)} shards, {time.monotonic() - start:.0f} s",
-                end="" if sys.stdout.isatty() else "\n",
-                flush=True,
-            )
+            progress.step()
+
+
+def _render_until(end: float, shard: int, frames: int, stops: int, out: Path) -> None:
+    if time.monotonic() < end:
+        render_shard(shard, frames, stops, out)
 
 
 if __name__ == "__main__":

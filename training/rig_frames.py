@@ -42,6 +42,8 @@ _POSE_STREAM = 100_000  # keeps a pose's generator apart from those of the asset
 _TRIES = 16
 _SQUARE_PX = 1e-6
 
+Group = tuple[tuple[int, int], Sequence[int]]  # how many (low, high) of these asset slots stand around
+
 
 @dataclass(frozen=True, slots=True)
 class RigPlan:
@@ -226,21 +228,37 @@ def site_of(world: World) -> Site:
 
 def _visit(renderer: Renderer, site: Site, plan: RigPlan, rig: RigConfig, number: int) -> RigFrames:
     rng = np.random.default_rng([plan.seed, plan.world, _POSE_STREAM + number])
-    world = renderer.world
-    pose = _draw_pose(site, number % 2 == 1, rng)
-    known = range(len(plan.known))
+    world, known = renderer.world, range(len(plan.known))
     groups = (
         (plan.unknown_count, range(len(plan.known), len(world.assets))),
         (plan.vehicle_count, [slot for slot in known if world.assets[slot].family in VEHICLES]),
         (plan.other_count, [slot for slot in known if world.assets[slot].family not in VEHICLES]),
     )
+    return visit(renderer, site, rig, groups, rng, at_edge=number % 2 == 1, condition=plan.condition, number=plan.world)
+
+
+def visit(
+    renderer: Renderer,
+    site: Site,
+    rig: RigConfig,
+    groups: Sequence[Group],
+    rng: np.random.Generator,
+    *,
+    at_edge: bool,
+    condition: str | None = None,
+    number: int = 0,
+) -> RigFrames:
+    """A vehicle stops somewhere on ``site``, some of each group stand around it, and all its cameras take a picture.
+
+    ``at_edge``: near the end of the drivable ground. Otherwise as :func:`photograph`.
+    """
+    world, pose = renderer.world, _draw_pose(site, at_edge, rng)
     placed: list[Placed] = []
     for (low, high), slots in groups:
         wanted = int(rng.integers(low, high + 1))
         for slot in rng.permutation(np.asarray(slots, np.int64))[:wanted]:
             place_around(world, site, pose, int(slot), placed, rng)
-    conditions = draw_conditions(rng, plan.condition)
-    return photograph(renderer, site, rig, pose, placed, conditions, rng, plan.world)
+    return photograph(renderer, site, rig, pose, placed, draw_conditions(rng, condition), rng, number)
 
 
 def _draw_pose(site: Site, at_edge: bool, rng: np.random.Generator) -> VehiclePose:
