@@ -30,6 +30,9 @@ class Rigs:
     size_px: tuple[int, int]
     patch_px: int
 
+    def of(self, samples: slice) -> Rigs:
+        return Rigs(self.intrinsics[samples], self.ego_from_cam[samples], self.size_px, self.patch_px)
+
     @property
     def patch_grid(self) -> tuple[int, int]:
         return self.size_px[0] // self.patch_px, self.size_px[1] // self.patch_px
@@ -93,10 +96,15 @@ def lift_splat(head: LiftSplat, tokens: Tensor, rigs: Rigs, alive: Tensor | None
     place = rigs.cells(grid, head.bins, head.height_range_m)
     if alive is not None:
         place = torch.where(alive[..., None, None, None], place, grid.cells)
-    place = place + torch.arange(samples, device=tokens.device)[:, None, None, None, None] * (grid.cells + 1)
-    cells = rows.new_zeros(samples * (grid.cells + 1), head.channels)
-    cells = cells.index_add(0, place.flatten(), rows.flatten(0, -2)).reshape(samples, grid.cells + 1, head.channels)
-    maps = cells[:, :-1].transpose(1, 2).reshape(samples, head.channels, *grid.shape)
+    inside = place < grid.cells
+    # Rows that land nowhere add zeros, each to another cell: one cell for all of them would make the GPU wait in line.
+    spread = torch.arange(place[0].numel(), device=place.device).reshape(place.shape[1:]) % grid.cells
+    place = torch.where(inside, place, spread)
+    place = place + torch.arange(samples, device=tokens.device)[:, None, None, None, None] * grid.cells
+    cells = rows.new_zeros(samples * grid.cells, head.channels)
+    cells = cells.index_add(0, place.flatten(), (rows * inside[..., None]).flatten(0, -2))
+    cells = cells.reshape(samples, grid.cells, head.channels)
+    maps = cells.transpose(1, 2).reshape(samples, head.channels, *grid.shape)
     logits: Tensor = head.decoder(maps)
     return logits, probability
 
@@ -105,7 +113,7 @@ def simple_bev(head: SimpleBev, tokens: Tensor, rigs: Rigs, alive: Tensor | None
     """``head`` on tokens [B, N, Hp, Wp, C] seen through ``rigs``: logits [B, L, X, Y]; ``alive`` as above."""
     grid, (height_px, width_px) = head.grid, rigs.size_px
     samples, cameras = tokens.shape[:2]
-    features = head.adapter(tokens).flatten(0, 1).permute(0, 3, 1, 2)
+    features = head.adapter(tokens).flatten(0, 1).permute(0, 3, 1, 2).float()
     xy = torch.tensor(grid.centres_xy_m().reshape(-1, 2), dtype=torch.float32, device=tokens.device)
     scale = torch.tensor((2 / width_px, 2 / height_px), device=tokens.device)
     voxels = []
@@ -113,7 +121,7 @@ def simple_bev(head: SimpleBev, tokens: Tensor, rigs: Rigs, alive: Tensor | None
         uv, seen = rigs.looked_at(xy, z)
         if alive is not None:
             seen = seen & alive[..., None]
-        at = ((uv + 0.5) * scale - 1).clamp(-2, 2).flatten(0, 1)[:, None].to(features.dtype)
+        at = ((uv + 0.5) * scale - 1).clamp(-2, 2).flatten(0, 1)[:, None]
         looked = functional.grid_sample(features, at, padding_mode="border", align_corners=False)[:, :, 0]
         looked = looked.unflatten(0, (samples, cameras)) * seen[:, :, None]
         voxels.append(looked.sum(dim=1).transpose(1, 2) / seen.sum(dim=1).clamp_min(1)[..., None])

@@ -7,6 +7,7 @@ any time; the same command goes on from the last checkpoint.
 from __future__ import annotations
 
 import argparse
+import copy
 import csv
 import os
 import sys
@@ -51,6 +52,7 @@ RECIPE = Path(__file__).parent.parent / "configs" / "training" / "mini.yaml"
 CHECKPOINT = "checkpoint.pt"
 LOOK_EVERY = 5  # steps between looks for new pictures
 TELL_EVERY = 50
+COMPARED = 3  # stops a step from which Simple-BEV's head learns: it costs more than all the rest
 _FIRST_LOOK = 128  # pictures
 
 
@@ -217,16 +219,17 @@ def _bev_losses(model: Model, tokens: Tensor, batch: Batch, recipe: Recipe) -> t
     seen = tokens[-stops * cameras :].unflatten(0, (stops, cameras))
     with half_precision(tokens.device):
         logits, probability = lift_splat(head, seen, batch.rigs, batch.alive)
-        compared = simple_bev(model.simple_bev, seen, batch.rigs, batch.alive)
+        few = slice(COMPARED)
+        compared = simple_bev(model.simple_bev, seen[few], batch.rigs.of(few), batch.alive[few])
     in_view = batch.visible & (batch.alive.all(dim=1)[:, None, None] | batch.rigs.in_view(head.grid, batch.alive))
     depth_m = batch.truth.depth_m[-stops * cameras :].unflatten(0, (stops, cameras)).float()
     depth_m = depth_m * (batch.rigs.intrinsics[..., 0] / FOCAL_PX)[..., None, None]
-    layers = [bev_cross_entropy(x, batch.bev, in_view, recipe.bev_positive) for x in (logits, compared)]
+    layers = [bev_cross_entropy(x, batch.bev[: len(x)], in_view[: len(x)], recipe.bev_positive) for x in (logits, compared)]
     bev, compared_loss = (_mean(x) for x in layers)
     bins = _mean(depth_bin_cross_entropy(probability.float(), depth_m, head.bins))
     figures = {"bev": bev, "simple_bev": compared_loss, "bins": bins}
     for name, said in (("iou", logits), ("simple_iou", compared)):
-        ious = intersection_over_union(said.detach(), batch.bev, in_view)
+        ious = intersection_over_union(said.detach(), batch.bev[: len(said)], in_view[: len(said)])
         figures |= {f"{name}_{layer}": _mean(iou) for layer, iou in zip(head.layers, ious, strict=True)}
     return recipe.bev_weight * (bev + compared_loss) + recipe.bins_weight * bins, figures
 
@@ -236,38 +239,42 @@ def _mean(x: Sum) -> Tensor:
 
 
 def optimisers(model: Model, recipe: Recipe) -> list[torch.optim.Optimizer]:
-    """Muon for the blocks' matrices, AdamW for everything else."""
-    matrices = [p for p in model.network.trunk.blocks.parameters() if p.ndim == 2]
-    taken = {id(p) for p in matrices}
-    rest = [p for p in model.parameters() if id(p) not in taken]
-    return [
-        Muon(matrices, lr=recipe.learning_rate, weight_decay=recipe.weight_decay),
-        torch.optim.AdamW(rest, lr=recipe.learning_rate, weight_decay=0.0, betas=(0.9, 0.98)),
-    ]
+    """Muon for the blocks' matrices, AdamW for everything else that learns, adapters among it."""
+    learning = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    blocks = {
+        n for n, p in learning.items() if n.startswith("network.trunk.blocks") and p.ndim == 2 and "lora_" not in n
+    }
+    matrices, rest = ([p for n, p in learning.items() if (n in blocks) is taken] for taken in (True, False))
+    adam = torch.optim.AdamW(rest, lr=recipe.learning_rate, weight_decay=0.0, betas=(0.9, 0.98))
+    muon = [Muon(matrices, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)] if matrices else []
+    return [*muon, adam]
+
+
+def new_model(pool: Pool, recipe: Recipe, config: MiniConfig, device: torch.device) -> Model:
+    """Random weights, but for a patch embedding that starts at the pictures' principal components."""
+    torch.manual_seed(recipe.seed)
+    model = Model(config, len(pool.family_of_asset)).to(device)
+    whiten_patch_embedding(model.network.trunk, normalise(pool.singles.rgb[: min(_FIRST_LOOK, pool.pictures)]))
+    return model
 
 
 def train(
+    model: Model,
     pool: Pool,
     recipe: Recipe,
     out: Path,
-    config: MiniConfig = MINI,
     *,
-    device: torch.device,
     checkpoint_every: int = 500,
     minutes: float = float("inf"),
-) -> None:
-    """Train until ``recipe.steps``, from the checkpoint in ``out`` if there is one.
+) -> Mini:
+    """Train ``model`` until ``recipe.steps``, from the checkpoint in ``out`` if there is one; its weights' average.
 
     Everything random in a step is drawn from the recipe's seed and the step's number, so a resumed run repeats an
     uninterrupted one, unless pictures come in meanwhile. With ``minutes`` the learning rate falls by the clock and the
     training ends with it: such a run cannot be repeated to the bit.
     """
-    torch.set_num_threads(recipe.threads)
-    torch.manual_seed(recipe.seed)
-    model = Model(config, len(pool.family_of_asset)).to(device)
-    whiten_patch_embedding(model.network.trunk, normalise(pool.singles.rgb[: min(_FIRST_LOOK, pool.pictures)]))
-    average = Mini(config).to(device)
-    average.load_state_dict(model.network.state_dict())
+    device, config = model.assets.weight.device, model.network.config
+    average = copy.deepcopy(model.network)
     opts = optimisers(model, recipe)
     checkpoint, step = out / CHECKPOINT, 0
     if checkpoint.exists():
@@ -311,6 +318,7 @@ def train(
         if step % checkpoint_every == 0 or last:
             state = {"step": step, "average": average.state_dict(), "model": model.state_dict()}
             save(checkpoint, {**state, "optimisers": [opt.state_dict() for opt in opts]})
+    return average
 
 
 def _means(rows: list[dict[str, Tensor]]) -> dict[str, float]:
@@ -341,6 +349,16 @@ def _tell(out: Path, step: int, steps: int, rate: float, seen: dict[str, float],
         writer.writerow([step, f"{rate:.6f}", *(f"{v:.4f}" for v in seen.values())])
 
 
+def ready_device(threads: int) -> torch.device:
+    """The GPU, if there is one, set up for speed; else the processor with so many threads."""
+    torch.set_num_threads(threads)
+    torch.backends.cudnn.benchmark = True
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    torch.set_float32_matmul_precision("high")
+    return torch.device("cuda")
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--config", type=Path, default=RECIPE)
@@ -349,10 +367,11 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=float("inf"), help="end by then, at a low learning rate")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         recipe = load_settings(Recipe, args.config)
-        train(Pool(args.pictures, recipe.worlds, device), recipe, args.out, device=device, minutes=args.minutes)
+        device = ready_device(recipe.threads)
+        pool = Pool(args.pictures, recipe.worlds, device)
+        train(new_model(pool, recipe, MINI, device), pool, recipe, args.out, minutes=args.minutes)
     except AirsideError as error:
         print(f"training.mini: {error}", file=sys.stderr)
         return error.exit_code
