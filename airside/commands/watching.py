@@ -42,6 +42,7 @@ def watch(
     """
     make_out(out)
     summary = RunSummary()
+    summary.without = pipeline.without
     items = _timed(frames_for_ticks(camera, tick_ms, stop), summary, isinstance(camera, LiveCamera))
     first = next(items, None)
     if first is None and not stop():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -36,3 +36,16 @@ def bev_view(rig: NetworkRig, grid: BevGrid, bins: DepthBins, height_range_m: tu
     Raises :class:`UsageError` when the rig sees nothing of the grid.
     """
     return BevView(rig.ray_features(), build_splat_table(rig, grid, bins, height_range_m))
+
+
+def observed_only(view: BevView, observed: np.ndarray) -> BevView:
+    """``view`` without what the patches not ``observed`` [N, Hp, Wp] bool (letterbox bars) would put on the grid.
+
+    Raises :class:`UsageError` when nothing is left.
+    """
+    table = view.table
+    kept = np.asarray(observed, bool).ravel()[table.patch]
+    if not kept.any():
+        raise UsageError("no observed patch of this rig sees the BEV grid: check the picture's shape and ego_from_cam")
+    columns = {name: getattr(table, name)[kept] for name in ("patch", "depth_bin", "cell")}
+    return BevView(view.rays, replace(table, **columns))
