@@ -11,13 +11,17 @@ from airside.messages import Footprint, Region
 
 THINNEST_M = 0.3  # of a rectangle's side: what is seen of a thing is its face, never a line without depth
 _TRIM = (2, 98)  # percentiles of the direction
-_FURTHEST = 85  # percentile of the range: the far side of a region is where the background mixes in
+_FENCE = 1.5  # quartile ranges beyond the third quartile (Tukey): further out the background mixes in
+_SLACK_M = 0.3  # of the fence: a flat face has hardly any quartile range
 
 
 def footprint_from_points(points_ego_m: np.ndarray, cam_xy_m: np.ndarray, scale: float) -> Footprint:
     """The rectangle of least area around the points [K, 3], K > 0, nearest first, trimmed of the furthest and the
     outermost. ``scale`` draws them towards the camera (below 1) or away, as the range chosen for the region asks."""
-    seen = points_ego_m[: max(1, len(points_ego_m) * _FURTHEST // 100), :2] - cam_xy_m
+    seen = points_ego_m[:, :2] - cam_xy_m
+    range_m = np.hypot(*seen.T)
+    quarter, three = np.percentile(range_m, (25, 75))
+    seen = seen[range_m <= three + _FENCE * (three - quarter) + _SLACK_M]
     direction = np.arctan2(seen[:, 1], seen[:, 0])
     direction = (direction - direction[0] + np.pi) % (2 * np.pi) - np.pi  # around the nearest: no seam behind
     low, high = np.percentile(direction, _TRIM)
