@@ -13,20 +13,26 @@ THINNEST_M = 0.3  # of a rectangle's side: what is seen of a thing is its face, 
 _TRIM = (2, 98)  # percentiles of the direction
 _FENCE = 1.5  # quartile ranges beyond the third quartile (Tukey): further out the background mixes in
 _SLACK_M = 0.3  # of the fence: a flat face has hardly any quartile range
+_LEAST_DEPTH_M = 2.0  # that a narrow thing may have
 
 
 def footprint_from_points(points_ego_m: np.ndarray, cam_xy_m: np.ndarray, scale: float) -> Footprint:
     """The rectangle of least area around the points [K, 3], K > 0, nearest first, trimmed of the furthest and the
-    outermost. ``scale`` draws them towards the camera (below 1) or away, as the range chosen for the region asks."""
+    outermost. ``scale`` draws them towards the camera (below 1) or away, as the range chosen for the region asks.
+
+    It reaches no deeper than the thing is wide: of what is behind a face one sees nothing, so whatever seems to lie
+    deeper is, more often than not, the background.
+    """
     seen = points_ego_m[:, :2] - cam_xy_m
     range_m = np.hypot(*seen.T)
-    quarter, three = np.percentile(range_m, (25, 75))
-    seen = seen[range_m <= three + _FENCE * (three - quarter) + _SLACK_M]
     direction = np.arctan2(seen[:, 1], seen[:, 0])
     direction = (direction - direction[0] + np.pi) % (2 * np.pi) - np.pi  # around the nearest: no seam behind
     low, high = np.percentile(direction, _TRIM)
-    kept = seen[(direction >= low) & (direction <= high)]
-    return _rectangle((kept if len(kept) else seen) * scale + cam_xy_m)
+    near, quarter, three = np.percentile(range_m, (5, 25, 75))
+    deepest = near + max((high - low) * near, _LEAST_DEPTH_M)
+    furthest = min(three + _FENCE * (three - quarter) + _SLACK_M, deepest)
+    kept = seen[(direction >= low) & (direction <= high) & (range_m <= furthest)]
+    return _rectangle((kept if len(kept) else seen[:1]) * scale + cam_xy_m)
 
 
 def footprint_from_foot(region: Region, view: MountedView) -> Footprint | None:
