@@ -16,12 +16,12 @@ from airside.overlay_bev_frame import (
     SHIFT,
     Window,
     draw_field,
-    draw_hatch,
     draw_rings,
     draw_vehicle,
     field_of_view,
     fixed_point,
     half_view_of,
+    hatch,
     heading_of,
 )
 from airside.overlay_text import heat_level, heat_opacity, sighting_colour, words
@@ -51,7 +51,7 @@ class BevPanel:
 
 def draw_bev(panel: np.ndarray, shown: BevPanel, sightings: Sequence[Sighting], threshold: float) -> None:
     """Fill ``panel`` [H, W, 3] uint8 RGB. What the camera does not see stays dark and hatched: never free."""
-    draw_hatch(panel, _UNSEEN, _HATCH)
+    panel[:] = hatch(panel.shape[0], panel.shape[1], _UNSEEN, _HATCH)
     heading = heading_of(shown.view) if shown.view is not None else 0.0
     window = Window.towards(heading, *panel.shape[:2])
     field = None
@@ -183,6 +183,5 @@ def _draw_words(panel: np.ndarray, layers: BevLayers | None) -> None:
         fill_round(panel, (left, middle - 6, left + 12, middle + 6), 4, tint)
         left = put_text(panel, name, left + 18, middle, 13, MUTED) + 14
     swatch = panel[max(middle - 6, 0) : max(middle + 6, 0), left : left + 12]
-    if swatch.size:
-        draw_hatch(swatch, _UNSEEN, (96, 108, 124), 5)
+    swatch[:] = hatch(swatch.shape[0], swatch.shape[1], _UNSEEN, (96, 108, 124), 5)
     put_text(panel, "not seen", left + 18, middle, 13, MUTED)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -17,7 +18,7 @@ _SPAN_M = 56.0  # ground shown from the lower to the upper edge
 _BEHIND_M = 7.0  # of it behind the vehicle, seen from where the camera looks
 _RING: Colour = (74, 87, 104)
 _EGO_LENGTH_M, _EGO_WIDTH_M = 4.2, 2.0  # a sign for the vehicle, not its measures
-_SHIFT = 4
+SHIFT = 4  # sub-pixel bits of OpenCV's drawing calls
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +53,8 @@ class Window:
 
 def fixed_point(uv_px: np.ndarray) -> np.ndarray:
     """[K, 1, 2] int32 for OpenCV's drawing calls with :data:`SHIFT` bits behind the point."""
-    fixed = np.round(np.clip(uv_px, -1e4, 1e4) * (1 << _SHIFT))
+    fixed = np.round(np.clip(uv_px, -1e4, 1e4) * (1 << SHIFT))
     return np.asarray(fixed, np.int32).reshape(-1, 1, 2)
-
-
-SHIFT = _SHIFT
 
 
 def heading_of(view: MountedView) -> float:
@@ -84,11 +82,13 @@ def field_of_view(view: MountedView, reach_m: float) -> np.ndarray:
     return np.concatenate([edge, far[::-1]])
 
 
-def draw_hatch(panel: np.ndarray, ground: Colour, line: Colour, step_px: int = 11) -> None:
-    """What nothing is known of: dark, with slanted lines, over the whole [H, W, 3] uint8 ``panel``."""
-    height, width = panel.shape[:2]
+@lru_cache(maxsize=4)
+def hatch(height: int, width: int, ground: Colour, line: Colour, step_px: int = 11) -> np.ndarray:
+    """What nothing is known of: dark, with slanted lines. [height, width, 3] uint8, read-only."""
     on_line = (np.arange(height)[:, None] + np.arange(width)) % step_px == 0
-    panel[:] = np.where(on_line[..., None], np.array(line, np.uint8), np.array(ground, np.uint8))
+    paper = np.where(on_line[..., None], np.array(line, np.uint8), np.array(ground, np.uint8))
+    paper.flags.writeable = False
+    return paper
 
 
 def draw_rings(panel: np.ndarray, window: Window, heading_rad: float, half_view_rad: float) -> None:
@@ -97,8 +97,8 @@ def draw_rings(panel: np.ndarray, window: Window, heading_rad: float, half_view_
     corners = np.array([(u, v) for u in (0, window.width) for v in (0, window.height)])
     reach_px = float(np.hypot(*(corners - window.uv_from_xy(np.zeros(2))).T).max())
     for ring_m in range(RING_STEP_M, int(reach_px / window.px_per_m) + 1, RING_STEP_M):
-        radius = round(ring_m * window.px_per_m * (1 << _SHIFT))
-        cv2.circle(panel, centre.tolist(), radius, _RING, 1, cv2.LINE_AA, _SHIFT)
+        radius = round(ring_m * window.px_per_m * (1 << SHIFT))
+        cv2.circle(panel, centre.tolist(), radius, _RING, 1, cv2.LINE_AA, SHIFT)
     for ring_m in range(RING_STEP_M, round(_SPAN_M), RING_STEP_M):
         text = f"{ring_m} m"
         beside = heading_rad - half_view_rad - 1.6 / ring_m
@@ -114,7 +114,7 @@ def draw_rings(panel: np.ndarray, window: Window, heading_rad: float, half_view_
 def draw_field(panel: np.ndarray, window: Window, field_xy_m: np.ndarray) -> None:
     """The limits of the camera's view."""
     line = fixed_point(window.uv_from_xy(field_xy_m))
-    cv2.polylines(panel, [line], True, (112, 128, 148), 1, cv2.LINE_AA, _SHIFT)
+    cv2.polylines(panel, [line], True, (112, 128, 148), 1, cv2.LINE_AA, SHIFT)
 
 
 def draw_vehicle(panel: np.ndarray, window: Window) -> None:
@@ -122,9 +122,9 @@ def draw_vehicle(panel: np.ndarray, window: Window) -> None:
     half_l, half_w = _EGO_LENGTH_M / 2, _EGO_WIDTH_M / 2
     body = _rounded(half_l, half_w, 0.55)
     glass = np.array([(0.95, -0.72), (1.5, -0.6), (1.5, 0.6), (0.95, 0.72)])
-    cv2.fillPoly(panel, [fixed_point(window.uv_from_xy(body * 1.14))], (13, 17, 23), cv2.LINE_AA, _SHIFT)
-    cv2.fillPoly(panel, [fixed_point(window.uv_from_xy(body))], TEXT, cv2.LINE_AA, _SHIFT)
-    cv2.fillPoly(panel, [fixed_point(window.uv_from_xy(glass))], (66, 78, 94), cv2.LINE_AA, _SHIFT)
+    cv2.fillPoly(panel, [fixed_point(window.uv_from_xy(body * 1.14))], (13, 17, 23), cv2.LINE_AA, SHIFT)
+    cv2.fillPoly(panel, [fixed_point(window.uv_from_xy(body))], TEXT, cv2.LINE_AA, SHIFT)
+    cv2.fillPoly(panel, [fixed_point(window.uv_from_xy(glass))], (66, 78, 94), cv2.LINE_AA, SHIFT)
 
 
 def _rounded(half_x: float, half_y: float, radius: float) -> np.ndarray:
