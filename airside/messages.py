@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 Box = tuple[float, float, float, float]  # x0, y0, x1, y1 in px, x1 and y1 exclusive
+Footprint = tuple[tuple[float, float], ...]  # corners (x, y) in ego metres of a convex polygon; none: not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +72,23 @@ class Region:
         return "unknown" if self.kind is Kind.UNKNOWN else self.nearest_class
 
 
+class RangeSource(enum.StrEnum):
+    """What a range was told from."""
+
+    GROUND = "ground"  # the ray through the foot, where it meets the ground plane
+    DEPTH = "depth"  # the depth of the region's own pixels
+    BOTH = "both"  # they agree: their weighted mean
+
+
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where a region's foot stands on the ground, in the ego frame."""
+    """Where a region stands on the ground, in the ego frame: its near side, and what it is seen to cover."""
 
     range_m: float  # horizontal distance from the ego origin
     bearing_rad: float  # 0 ahead, positive to the left
     xyz_ego_m: tuple[float, float, float]
+    source: RangeSource = RangeSource.GROUND
+    footprint_xy_m: Footprint = ()
 
 
 class Level(enum.IntEnum):

@@ -1,4 +1,5 @@
-"""The picture a person looks at: camera image, novelty heat map, outlined and named regions, state of the engine."""
+"""The picture a person looks at: camera image, novelty heat map, outlined and named regions, state of the engine;
+beside it, where a rig tells where things are, the same seen from above."""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ import numpy as np
 from airside.drawing import INK, SEMIBOLD, TEAL, TEXT, fill_round, put_text, ramp, shortened, smooth_closed
 from airside.errors import UsageError
 from airside.messages import Frame, Kind, Level, NetworkInput, Sighting, TickRecord
+from airside.overlay_bev import PANEL_WIDTH, BevPanel, draw_bev
 from airside.overlay_text import (
     FOOTER,
     HEADER,
@@ -18,6 +20,8 @@ from airside.overlay_text import (
     draw_header,
     draw_labels,
     frame_colour,
+    heat_level,
+    heat_opacity,
     sighting_colour,
 )
 
@@ -25,15 +29,21 @@ WIDTH = 1280
 MAX_PICTURE_HEIGHT = 1280
 
 _COARSE = 4  # heat and glow are soft: a quarter of the size loses nothing and costs a sixteenth
-_HEAT_FROM, _HEAT_FULL, _HEAT_OPACITY = 0.36, 0.62, 0.46  # on the scale where the threshold is at one half
 _KNOWN_OPACITY, _GLOW_OPACITY = 0.10, 0.75
 _SHIFT = 4  # sub-pixel bits of OpenCV's drawing calls
 
 
 def draw_overlay(
-    frame: Frame, fitted: NetworkInput, ood_score: np.ndarray, record: TickRecord, threshold: float
+    frame: Frame,
+    fitted: NetworkInput,
+    ood_score: np.ndarray,
+    record: TickRecord,
+    threshold: float,
+    panel: BevPanel | None = None,
 ) -> np.ndarray:
     """One tick as a picture: [H, 1280, 3] uint8 RGB, H even (a header, the camera's picture, a legend).
+
+    With a ``panel`` it is wider by the bird's-eye view, :data:`airside.overlay_bev.PANEL_WIDTH`.
 
     ``ood_score`` is any [h, w] float map in [0, 1], high = unknown, over the network's picture: the patch grid or a
     finer one. Heat starts to show well below ``threshold``, which takes the middle of the colour bar. Raises
@@ -49,11 +59,12 @@ def draw_overlay(
     shown_height += (HEADER + shown_height + FOOTER) % 2  # video codecs halve the colour planes
     to_canvas = np.array([shown_width / width, shown_height / height])
 
-    canvas = np.empty((HEADER + shown_height + FOOTER, WIDTH, 3), np.uint8)
+    all_width = WIDTH if panel is None else WIDTH + PANEL_WIDTH
+    canvas = np.empty((HEADER + shown_height + FOOTER, all_width, 3), np.uint8)
     canvas[:HEADER] = canvas[HEADER + shown_height :] = INK
     left = (WIDTH - shown_width) // 2
     canvas[HEADER : HEADER + shown_height, :left] = INK
-    canvas[HEADER : HEADER + shown_height, left + shown_width :] = INK
+    canvas[HEADER : HEADER + shown_height, left + shown_width : WIDTH] = INK
     picture = canvas[HEADER : HEADER + shown_height, left : left + shown_width]
     shrinking = shown_width < width
     picture[:] = cv2.resize(
@@ -67,6 +78,8 @@ def draw_overlay(
     border = frame_colour(record)
     if border is not None:
         cv2.rectangle(picture, (1, 1), (shown_width - 2, shown_height - 2), border, 3)
+    if panel is not None:
+        draw_bev(canvas[HEADER : HEADER + shown_height, WIDTH:], panel, record.sightings, threshold)
     draw_header(canvas, record)
     draw_footer(canvas, record, threshold)
     return canvas
@@ -97,9 +110,7 @@ def _heat(
     score: np.ndarray, fitted: NetworkInput, to_canvas: np.ndarray, shape: tuple[int, ...], threshold: float
 ) -> np.ndarray:
     """[h, w] float32 at coarse size: 0 none, 0.5 at the threshold, 1 certain."""
-    # Each half of the scale is stretched by itself: calibrated thresholds sit close to 1.
-    below, above = score / threshold * 0.5, 0.5 + (score - threshold) / (1 - threshold) * 0.5
-    level = np.where(score < threshold, below, above).astype(np.float32)
+    level = heat_level(score, threshold)
     observed = cv2.resize(fitted.observed.astype(np.uint8), level.shape[::-1], interpolation=cv2.INTER_NEAREST)
     level[observed == 0] = 0
 
@@ -120,8 +131,7 @@ def _blend_soft(
 ) -> None:
     """Everything without a sharp edge, mixed at coarse size: the heat, a breath of teal on known things, the glow."""
     colour = ramp()[(heat * 255).astype(np.uint8)].astype(np.float32)
-    rise = np.clip((heat - _HEAT_FROM) / (_HEAT_FULL - _HEAT_FROM), 0, 1)
-    opacity = rise * rise * (3 - 2 * rise) * _HEAT_OPACITY
+    opacity = heat_opacity(heat)
     glow = np.zeros(heat.shape, np.float32)
     glow_colour = np.zeros((*heat.shape, 3), np.float32)
     for sighting, outline in zip(sightings, outlines, strict=True):

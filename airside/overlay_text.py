@@ -44,6 +44,7 @@ HEALTH_COLOURS: dict[HealthState, Colour] = {
     HealthState.BLIND: (255, 59, 72),
 }
 
+_HEAT_FROM, _HEAT_FULL, _HEAT_OPACITY = 0.36, 0.62, 0.46  # on the scale where the threshold is at one half
 _GAP, _PAD = 8, 12
 _TITLE, _DETAIL, _CHIP = 19, 15, 13  # text sizes in px
 _LABEL_WIDTH = 420
@@ -65,6 +66,21 @@ def frame_colour(record: TickRecord) -> Colour | None:
     if record.level >= Level.CAUTION:
         return LEVEL_COLOURS[record.level]
     return HEALTH_COLOURS[record.health.state] if record.health.state is not HealthState.OK else None
+
+
+def heat_level(score: np.ndarray, threshold: float) -> np.ndarray:
+    """``ood_score`` [...] in [0, 1] on the scale of the colour bar, float32: 0.5 at the threshold.
+
+    Each half of the scale is stretched by itself: calibrated thresholds sit close to 1.
+    """
+    below, above = score / threshold * 0.5, 0.5 + (score - threshold) / (1 - threshold) * 0.5
+    return np.where(score < threshold, below, above).astype(np.float32)
+
+
+def heat_opacity(heat: np.ndarray) -> np.ndarray:
+    """How much of the colour shows, float32: nothing well below the threshold, rising smoothly through it."""
+    rise = np.clip((heat - _HEAT_FROM) / (_HEAT_FULL - _HEAT_FROM), 0, 1)
+    return np.asarray(rise * rise * (3 - 2 * rise) * _HEAT_OPACITY)
 
 
 def words(code: str) -> str:

@@ -1,4 +1,5 @@
-"""The engine in one page: frame -> network input -> patch tokens -> bank search -> novelty map -> regions -> alerts.
+"""The engine in one page: frame -> network input -> one pass of the network -> bank search -> novelty map -> regions
+-> places in the ego frame -> alerts; where the model has them, depth gives the places and the bird's-eye view follows.
 
 Read this file first. Each arrow is one value type of :mod:`airside.messages`; each step is a pure function of another
 room; the only state is the bank snapshot in use, the previous picture and the tick counter.
@@ -19,7 +20,11 @@ from airside.cameras.fit import fit_to_network
 from airside.config import CameraConfig, SiteConfig
 from airside.engine.engine import Engine
 from airside.errors import AirsideError, InputError
-from airside.geometry.ground import placement_from_region
+from airside.fusion.bev_layers import BevLayers, bev_layers
+from airside.fusion.mounted import MountedView
+from airside.fusion.place import place
+from airside.fusion.viewpoint import Viewpoint, lacking, viewpoint
+from airside.geometry.bev_view import BevView
 from airside.health import OK, frozen_count, frozen_health, picture_health, scene_health, worst
 from airside.messages import (
     Frame,
@@ -28,6 +33,7 @@ from airside.messages import (
     Kind,
     NetworkInput,
     OodMap,
+    Placement,
     Region,
     Sighting,
     TickRecord,
@@ -65,6 +71,9 @@ class Tick:
     map: OodMap
     pixel_score: np.ndarray  # [H, W] float32 at network size, high = unknown
     threshold: float
+    view: MountedView | None = None  # where a rig tells how the camera is mounted
+    depth_m: np.ndarray | None = None  # [Hd, Wd] float32 along the optical axis, over the network's picture
+    bev: BevLayers | None = None
 
 
 def knowledge_from_bank(bank: PrototypeBank, snapshot: str, method: str) -> Knowledge:
@@ -110,6 +119,7 @@ class Pipeline:
         self._knowledge = self._load()
         self._rules = RegionRules(min_patches_unknown=site.min_patches)
         self._previous: np.ndarray | None = None
+        self._viewpoint: tuple[tuple[int, ...], Viewpoint] | None = None
         self._same, self._count = 0, 0
 
     def tick(self, frame: Frame, *, live: bool = False) -> Tick:
@@ -122,9 +132,10 @@ class Pipeline:
         knowledge = self._knowledge
         net = fit_to_network(frame.image, *self._input_size)
         clock.lap("fit")
-        tokens = self._engine.tokens(net.image[None])[0]
-        if not np.isfinite(tokens).all():  # never a score, never clear: whoever runs the loop says BLIND
-            raise InputError("the network's tokens for this picture are not finite; check with: airside doctor")
+        seen_from = self._viewpoint_of(frame, net)
+        found = self._engine.outputs(net.image[None])
+        tokens = found.tokens[0]
+        _require_finite(tokens, "tokens")
         clock.lap("network")
         score_map = map_from_tokens(tokens, knowledge)
         clock.lap("bank_search")
@@ -133,11 +144,24 @@ class Pipeline:
             score_map, pixel_score, knowledge.threshold, net, knowledge.kinds, tokens=tokens, rules=self._rules
         )
         clock.lap("regions")
+        depth_m = None
+        if found.depth is not None:
+            _require_finite(found.depth, "depth")
+            depth_m = seen_from.depth_m(found.depth[0]) if seen_from is not None else None
+            clock.lap("depth")
         scene = scene_health(score_map.ood_score, net.observed, knowledge.threshold, self._site.scene_novelty_limit)
         if scene.reasons:  # a new scene is said once, not as a hundred objects
             regions = tuple(r for r in regions if r.kind is Kind.KNOWN)
         health = worst(picture_health(frame.image), self._frozen(frame.image), scene, bank_health)
-        sightings = tuple(self._sighting(region, frame) for region in regions)
+        places: tuple[Placement | None, ...] = (None,) * len(regions)
+        bev = None
+        if seen_from is not None:
+            places = tuple(place(region, seen_from.view, depth_m) for region in regions)
+            clock.lap("fusion")
+        if seen_from is not None and seen_from.above is not None:
+            bev = self._from_above(tokens, seen_from.above, score_map, net)
+            clock.lap("bev")
+        sightings = tuple(self._sighting(*pair, frame) for pair in zip(regions, places, strict=True))
         clock.lap("alerts")
         published_ns = time.monotonic_ns() if live else frame.capture_ns + clock.total_ns
         record = TickRecord(
@@ -155,7 +179,8 @@ class Pipeline:
             timing_ms=clock.laps_ms,
         )
         self._count += 1
-        return Tick(record, net, score_map, pixel_score, knowledge.threshold)
+        view = seen_from.view if seen_from is not None else None
+        return Tick(record, net, score_map, pixel_score, knowledge.threshold, view, depth_m, bev)
 
     def blind_record(self, camera: str, now_ns: int, reason: str) -> TickRecord:
         """The record of a tick that has no usable picture: not valid, nothing seen, BLIND and why."""
@@ -183,6 +208,16 @@ class Pipeline:
         return self._knowledge
 
     @property
+    def mounted(self) -> bool:
+        """Whether a rig tells how the camera is mounted."""
+        return self._mount is not None
+
+    @property
+    def without(self) -> tuple[str, ...]:
+        """What this run does without, for want of a rig or of a head of the model: to be said once."""
+        return lacking(self._mount, self._engine.manifest)
+
+    @property
     def _input_size(self) -> tuple[int, int, int]:
         m = self._engine.manifest
         return m.height_px, m.width_px, m.patch_px
@@ -206,18 +241,34 @@ class Pipeline:
         self._previous = image
         return frozen_health(self._same)
 
-    def _sighting(self, region: Region, frame: Frame) -> Sighting:
+    def _viewpoint_of(self, frame: Frame, net: NetworkInput) -> Viewpoint | None:
+        """Made anew only when the frames change their size."""
+        if self._mount is None:
+            return None
+        if self._viewpoint is None or self._viewpoint[0] != frame.image.shape:
+            shape = frame.image.shape
+            self._viewpoint = shape, viewpoint(self._mount, self._engine.manifest, shape, net)
+        return self._viewpoint[1]
+
+    def _from_above(self, tokens: np.ndarray, above: BevView, score_map: OodMap, net: NetworkInput) -> BevLayers:
+        maps, spec = self._engine.bev(tokens[None], above), self._engine.manifest.bev
+        assert spec is not None  # there would be no view from above
+        _require_finite(maps.layers, "bird's-eye view")
+        _require_finite(maps.depth_probability, "depth distribution")
+        return bev_layers(maps, spec, above, score_map.ood_score, net.observed)
+
+    def _sighting(self, region: Region, placement: Placement | None, frame: Frame) -> Sighting:
         height, width = frame.image.shape[:2]
-        placement = None
-        if self._mount is not None:
-            camera = self._mount.pinhole.scaled_to(width, height)
-            placement = placement_from_region(
-                region, camera, self._mount.ego_from_cam.transform, self._mount.max_range_m
-            )
         protected = region.nearest_class in self._knowledge.protected
         in_middle = reaches_lower_middle(region.box_px, width, height)
         level, reasons = level_for(region.kind, protected, placement, in_middle, self._site)
         return Sighting(region, placement, level, reasons)
+
+
+def _require_finite(values: np.ndarray, what: str) -> None:
+    """Never a score or a range, never clear: whoever runs the loop says BLIND."""
+    if not np.isfinite(values).all():
+        raise InputError(f"the network's {what} for this picture is not finite; check with: airside doctor")
 
 
 class _StageClock:

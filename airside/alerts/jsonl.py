@@ -13,7 +13,7 @@ from typing import Any, Self
 import numpy as np
 
 from airside.errors import CorruptError, InputError, StorageError
-from airside.messages import HealthState, Kind, Level, Sighting, TickRecord
+from airside.messages import HealthState, Kind, Level, RangeSource, Sighting, TickRecord
 
 SCHEMA_VERSION = 1
 
@@ -26,6 +26,9 @@ _SIGHTING_KEYS: dict[str, type | tuple[type, ...]] = {
     "kind": str, "name": str, "nearest_class": str, "similarity": (int, float), "ood_score": (int, float),
     "patches": (int, float), "box_px": list, "outline_px": list, "placement": (dict, type(None)), "level": int,
     "level_name": str, "reasons": list,
+}  # fmt: skip
+_PLACEMENT_KEYS: dict[str, type | tuple[type, ...]] = {
+    "range_m": (int, float), "bearing_rad": (int, float), "xyz_ego_m": list,
 }  # fmt: skip
 
 
@@ -150,6 +153,8 @@ def _sighting(sighting: Sighting) -> dict[str, Any]:
             "range_m": round(float(place.range_m), 3),
             "bearing_rad": round(float(place.bearing_rad), 5),
             "xyz_ego_m": [round(float(axis), 3) for axis in place.xyz_ego_m],
+            "source": place.source.value,
+            "footprint_xy_m": [[round(float(x), 2), round(float(y), 2)] for x, y in place.footprint_xy_m],
         },
         "level": int(sighting.level),
         "level_name": sighting.level.name,
@@ -182,6 +187,8 @@ def _checked(record: Any) -> dict[str, Any]:
         _typed(sighting, _SIGHTING_KEYS, f"sightings[{i}]")
         if sighting["kind"] not in set(Kind):
             raise ValueError(f"sightings[{i}].kind {sighting['kind']!r} is unknown")
+        if sighting["placement"] is not None:
+            _check_placement(sighting["placement"], f"sightings[{i}].placement")
     highest = max((sighting["level"] for sighting in record["sightings"]), default=0)
     if record["level"] != highest or highest not in set(Level):
         raise ValueError(f"level {record['level']} is not that of the sightings, {highest}")
@@ -189,6 +196,21 @@ def _checked(record: Any) -> dict[str, Any]:
         if not math.isfinite(number):
             raise ValueError(f"{where} is not finite")
     return dict(record)
+
+
+def _check_placement(placement: dict[str, Any], where: str) -> None:
+    """``source`` and ``footprint_xy_m`` came later: older lines lack them."""
+    _typed(placement, _PLACEMENT_KEYS, where)
+    if placement.get("source", RangeSource.GROUND) not in set(RangeSource):
+        raise ValueError(f"{where}.source {placement['source']!r} is unknown")
+    footprint = placement.get("footprint_xy_m", [])
+    corners = footprint if isinstance(footprint, list) else [None]
+    if len(corners) in (1, 2) or not all(_is_pair(corner) for corner in corners):
+        raise ValueError(f"{where}.footprint_xy_m is no polygon: {footprint!r}")
+
+
+def _is_pair(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 2 and all(type(part) in (int, float) for part in value)
 
 
 def _typed(value: Any, keys: dict[str, type | tuple[type, ...]], where: str) -> None:

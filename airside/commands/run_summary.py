@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from typing import Any
 
 from airside.commands.table import table
-from airside.messages import HealthState, Kind, Level, TickRecord
+from airside.messages import HealthState, Kind, Level, RangeSource, TickRecord
 
 STAGES = (
-    *("decode", "fit", "network", "bank_search", "regions", "alerts"),
+    *("decode", "fit", "network", "bank_search", "regions", "depth", "fusion", "bev", "alerts"),
     *("publish", "overlay", "video", "stills", "closing"),
 )  # in their order
 
@@ -29,6 +29,8 @@ class RunSummary:
         self.named: Counter[str] = Counter()  # ticks in which a known class was reported
         self.unknown_ticks = 0
         self.faults: Counter[str] = Counter()
+        self.range_sources: Counter[RangeSource] = Counter()  # sightings with a place
+        self.without: tuple[str, ...] = ()  # what rig and model could not give
         self.snapshots: list[str] = []  # in order of use
         self._stage_s: defaultdict[str, float] = defaultdict(float)
         self._start_s = time.perf_counter()
@@ -51,6 +53,7 @@ class RunSummary:
         self.reasons.update(record.health.reasons)
         self.named.update({s.region.name for s in record.sightings if s.region.kind is Kind.KNOWN})
         self.unknown_ticks += any(s.region.kind is Kind.UNKNOWN for s in record.sightings)
+        self.range_sources.update(s.placement.source for s in record.sightings if s.placement is not None)
         if record.bank_snapshot not in self.snapshots:
             self.snapshots.append(record.bank_snapshot)
         for stage, ms in record.timing_ms.items():
@@ -86,6 +89,8 @@ class RunSummary:
             "health": {state.value: self.health[state] for state in HealthState},
             "health_reasons": dict(self.reasons),
             "named_ticks": dict(self.named),
+            "range_sources": {source.value: self.range_sources[source] for source in RangeSource},
+            "without": list(self.without),
             "camera_faults": dict(self.faults),
             "bank_snapshots": self.snapshots,
             "throughput_hz": round(self.throughput_hz, 3),
@@ -104,6 +109,7 @@ class RunSummary:
         ]
         if self.named:
             lines.append("named" + _listed(self.named, ": ", ""))
+        lines += [f"without: {lack}" for lack in self.without]
         if self.faults:
             lines.append("camera faults" + _listed(self.faults, ": ", ""))
         stages = self.stage_ms

@@ -19,6 +19,7 @@ from airside.commands.run_summary import RunSummary
 from airside.errors import InputError
 from airside.messages import Frame, NetworkInput, TickRecord
 from airside.overlay import draw_overlay
+from airside.overlay_bev import BevPanel
 from airside.pipeline import Pipeline
 from airside.progress import Progress
 
@@ -42,6 +43,7 @@ def watch(
     """
     make_out(out)
     summary = RunSummary()
+    summary.without = pipeline.without
     items = _timed(frames_for_ticks(camera, tick_ms, stop), summary, isinstance(camera, LiveCamera))
     first = next(items, None)
     if first is None and not stop():
@@ -74,6 +76,7 @@ class _View:
     net: NetworkInput
     score: np.ndarray  # [h, w] float32 in [0, 1], high = unknown
     threshold: float
+    panel: BevPanel | None
 
 
 class _Loop:
@@ -95,7 +98,7 @@ class _Loop:
             # A map that is not finite reads as unknown; the drawing wants its threshold inside (0, 1).
             score = np.nan_to_num(view.score, nan=1.0, posinf=1.0, neginf=1.0)
             threshold = float(np.clip(view.threshold, 1e-3, 1 - 1e-3))
-            picture = draw_overlay(view.frame, view.net, score, view.record, threshold)
+            picture = draw_overlay(view.frame, view.net, score, view.record, threshold, view.panel)
         with stage("video"):
             files.film(picture)
         with stage("stills"):
@@ -115,13 +118,15 @@ class _Loop:
             self._summary.faults["unusable"] += 1
             return self._blind(time.monotonic_ns() if self._live else frame.capture_ns, "frame_unusable")
         self._shape, self._used = frame.image.shape, self._used + 1
-        return _View(tick.record, frame, tick.net, tick.pixel_score, tick.threshold)
+        panel = BevPanel(tick.view, tick.bev) if tick.view is not None else None
+        return _View(tick.record, frame, tick.net, tick.pixel_score, tick.threshold, panel)
 
     def _blind(self, now_ns: int, reason: str) -> _View:
         record = self._pipeline.blind_record(self._camera.name, now_ns, reason)
         frame = Frame(self._camera.name, np.zeros(self._shape, np.uint8), now_ns, record.tick)
         net = fit_to_network(frame.image, _NO_PICTURE[0], _NO_PICTURE[1], 14)
-        return _View(record, frame, net, np.zeros((16, 28), np.float32), 0.5)
+        panel = BevPanel(None, None) if self._pipeline.mounted else None
+        return _View(record, frame, net, np.zeros((16, 28), np.float32), 0.5, panel)
 
 
 def _timed(items: Iterator[Frame | None], summary: RunSummary, live: bool) -> Iterator[tuple[Frame | None]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -11,15 +12,22 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
-from torch import nn
+from torch import Tensor, nn
 from transformers import Dinov2Config, Dinov2Model
 
 from airside import export
 from airside.cli import main
-from airside.engine.bundle import open_bundle
+from airside.engine.bev_spec import BevSpec
+from airside.engine.bundle import Manifest, open_bundle
 from airside.engine.onnx import load_engine
 from airside.errors import MismatchError, UsageError
+from airside.geometry.bev_grid import BevGrid
+from airside.geometry.bev_view import bev_view
+from airside.geometry.camera_model import PinholeCamera
+from airside.geometry.splat_table import DepthBins, NetworkRig
+from airside.geometry.transforms import ego_from_mounted_cam
 from airside.model import FeatureSpec, backbone, load_backbone, random_backbone
+from airside.model.bev import LiftSplat
 from prototypes.__main__ import main as prototypes_main
 
 NAME = "vit_small_patch14_dinov2"
@@ -103,13 +111,101 @@ def test_the_bundle_repeats_the_backbone(feature: str, tmp_path: Path) -> None:
 
 def test_what_onnxruntime_does_not_repeat_is_not_exported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     network = random_backbone(NAME, image_size=(28, 28), **TINY)
-    monkeypatch.setattr(export, "PARITY_TOLERANCE", -1.0)
+    monkeypatch.setattr(export.parity, "TOLERANCE", -1.0)
     with pytest.raises(MismatchError, match="not exported"):
         export.export_backbone(network, FeatureSpec(), tmp_path / "bundle", trained_on="nothing", licence="none")
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "bundle").mkdir()
     with pytest.raises(UsageError, match="exists"):
         export.export_backbone(network, FeatureSpec(), tmp_path / "bundle", trained_on="nothing", licence="none")
+
+
+class DepthGraph(nn.Module):
+    """Tokens of a tiny backbone, and a depth of half its size that follows the picture."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        network = random_backbone(NAME, image_size=(28, 56), **TINY)
+        self.tokens = export.TokensGraph(network, FeatureSpec())
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        grey = images.float().mean(dim=-1)
+        return self.tokens(images), 4 + nn.functional.avg_pool2d(grey[:, None], 2)[:, 0] / 10
+
+
+MANIFEST = Manifest(
+    "deep", 28, 56, 14, 32, "last", ("tokens", "depth"), "native", "nothing", "none", "", "", depth_focal_px=98.0
+)
+
+
+def _head(cameras: int = 3, *, height: int = 28) -> LiftSplat:
+    torch.manual_seed(1)
+    camera = PinholeCamera(fx=28.0, fy=28.0, cx=27.5, cy=height / 2 - 0.5, width=56, height=height)
+    poses = [ego_from_mounted_cam((0.0, 0.0, 2.0), yaw_deg=90.0 * n, pitch_deg=10, roll_deg=0) for n in range(cameras)]
+    grid, bins = BevGrid(16, 16, 1.0), DepthBins((2.0, 3.0, 5.0, 9.0))
+    return LiftSplat(32, NetworkRig([camera] * cameras, poses, 14), grid=grid, bins=bins, channels=8)
+
+
+@pytest.fixture(scope="module")
+def full(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("full") / "bundle"
+    export.write_bundle(DepthGraph(), path, MANIFEST, _head())
+    return path
+
+
+def test_depth_and_birds_eye_view_are_repeated_for_any_rig(full: Path) -> None:
+    engine, head = load_engine(full, threads=1), _head()
+    spec = engine.manifest.bev
+    assert spec == BevSpec(head.grid, head.bins, head.height_range_m, head.layers)
+    assert engine.manifest.outputs == ("tokens", "depth", "bev")
+    assert engine.manifest.depth_focal_px == 98.0
+    images = np.random.default_rng(3).integers(0, 256, (2, 28, 56, 3), np.uint8)
+    found = engine.outputs(images)
+    with torch.no_grad():
+        tokens, depth = DepthGraph()(torch.from_numpy(images))
+    np.testing.assert_allclose(found.tokens, tokens, atol=1e-4)
+    np.testing.assert_allclose(found.depth, depth, rtol=1e-4)
+    for cameras in (1, 2):
+        rig = _head(cameras).rig
+        view = bev_view(rig, spec.grid, spec.bins, spec.height_range_m)
+        maps = engine.bev(found.tokens[:cameras], view)
+        with torch.no_grad():
+            layers, probability = head.with_rig(rig)(torch.from_numpy(found.tokens[None, :cameras]))
+        np.testing.assert_allclose(maps.layers, layers[0].sigmoid(), atol=1e-4)
+        np.testing.assert_allclose(maps.depth_probability, probability[0], atol=1e-4)
+
+
+def test_no_output_that_differs_is_exported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = export.parity.differences
+    monkeypatch.setattr(export.parity, "differences", lambda *a: real(*a) | {"bev": float("nan")})
+    with pytest.raises(MismatchError, match=r"onnxruntime's bev differs from torch's by nan"):
+        export.write_bundle(DepthGraph(), tmp_path / "bundle", MANIFEST, _head(1))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "head", "words"),
+    [
+        ({"depth_focal_px": None}, None, "depth_focal_px go together"),
+        ({"outputs": ("tokens", "bev")}, None, "declares bev, but only tokens, depth"),
+        ({"token_width": 16}, 28, r"of width 32, deep gives \[2, 4\] of width 16"),
+        ({}, 42, r"takes \[3, 4\] patches"),
+    ],
+)
+def test_parts_that_do_not_belong_together(
+    changes: dict[str, object], head: int | None, words: str, tmp_path: Path
+) -> None:
+    bev = None if head is None else _head(height=head)
+    with pytest.raises(UsageError, match=words):
+        export.write_bundle(DepthGraph(), tmp_path / "bundle", replace(MANIFEST, **changes), bev)  # type: ignore[arg-type]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_focal_length_without_depth_is_refused(tmp_path: Path) -> None:
+    manifest = replace(MANIFEST, outputs=("tokens",))
+    with pytest.raises(UsageError, match="gives tokens, depth_focal_px is 98"):
+        export.write_bundle(DepthGraph().tokens, tmp_path / "bundle", manifest)
 
 
 @pytest.mark.parametrize(

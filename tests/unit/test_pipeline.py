@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from airside import pipeline as pipeline_module
 from airside.alerts.jsonl import json_line
 from airside.bank.bank import Calibration, PrototypeBank
 from airside.bank.store import BankStore
+from airside.cameras.fit import fit_to_network
 from airside.config import CameraConfig, MountConfig, SiteConfig
 from airside.engine.bundle import Manifest
+from airside.engine.engine import BevMaps, NetworkOutput
 from airside.engine.onnx import OnnxEngine, load_engine
 from airside.enrolment.enrol import enrol
 from airside.enrolment.support import SupportImage, mask_from_box
 from airside.errors import InputError, MismatchError, UsageError
-from airside.messages import Frame, HealthState, Kind, Sighting, TickRecord
+from airside.geometry.bev_view import BevView
+from airside.messages import Frame, HealthState, Kind, RangeSource, Sighting, TickRecord
 from airside.ood.scoring import METHODS
 from airside.pipeline import Pipeline
-from tests.builders import apron_like_picture, taught_bank, tiny_bundle
+from tests.builders import TINY_BEV, apron_like_picture, taught_bank, tiny_bundle
 
 RED, EMPTY = (200, 40, 30), None
+MOUNT = CameraConfig("front", 196, 112, 98.0, 98.0, 97.5, 30.0, MountConfig((1.0, 0.0, 1.8)), 60.0)
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +47,22 @@ def store(taught: PrototypeBank, tmp_path: Path) -> BankStore:
     store = BankStore(tmp_path / "bank")
     store.create(taught, "test", "first")
     return store
+
+
+@dataclass(frozen=True)
+class Made:
+    engine: OnnxEngine
+    store: BankStore
+
+
+@pytest.fixture(scope="module")
+def full(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """An engine with depth and bird's-eye view, and its bank."""
+    path = tmp_path_factory.mktemp("full")
+    engine = load_engine(tiny_bundle(path / "model", depth=True, bev=True), 1)
+    store = BankStore(path / "bank")
+    store.create(taught_bank(engine), "test", "first")
+    return Made(engine, store)
 
 
 def _frame(colour: tuple[int, int, int] | None, number: int = 0, seed: int = 5) -> Frame:
@@ -95,11 +117,82 @@ def test_a_clear_apron_and_an_unknown_object(engine: OnnxEngine, store: BankStor
 
 
 def test_a_mounted_camera_gives_a_range(engine: OnnxEngine, store: BankStore) -> None:
-    mount = CameraConfig("front", 196, 112, 98.0, 98.0, 97.5, 30.0, MountConfig((1.0, 0.0, 1.8)), 60.0)
-    record = _pipeline(engine, store, mount=mount).tick(_frame(RED, 1)).record
-    placement = _at_object(record, 1)[0].placement
+    pipeline = _pipeline(engine, store, mount=MOUNT)
+    tick = pipeline.tick(_frame(RED, 1))
+    placement = _at_object(tick.record, 1)[0].placement
     assert placement is not None
     assert 1 < placement.range_m < 60
+    assert (placement.source, len(placement.footprint_xy_m)) == (RangeSource.GROUND, 4)
+    assert (tick.depth_m, tick.bev, tick.view is None) == (None, None, False)
+    assert len(pipeline.without) == 2
+    assert "fusion" in tick.record.timing_ms
+    assert not {"depth", "bev"} & tick.record.timing_ms.keys()
+
+
+def test_depth_and_birds_eye_view_where_the_model_has_them(full: Made) -> None:
+    pipeline = _pipeline(full.engine, full.store, mount=MOUNT)
+    assert pipeline.without == ()
+    frame = _frame(RED, 1)
+    tick = pipeline.tick(frame)
+    json_line(tick.record)
+    assert {"depth", "fusion", "bev"} <= tick.record.timing_ms.keys()
+    net = fit_to_network(frame.image, 56, 98, 14)
+    told = full.engine.outputs(net.image[None]).depth
+    assert told is not None
+    assert tick.depth_m is not None
+    np.testing.assert_allclose(tick.depth_m, told[0] * (49.0 / 98.0), rtol=1e-6)  # fx 98 px at twice the size
+    assert tick.bev is not None
+    assert (tick.bev.names, tick.bev.layers.shape, tick.bev.unknown.shape) == (TINY_BEV.layers, (2, 30, 20), (30, 20))
+    seen = np.isfinite(tick.bev.unknown)
+    assert 0 < seen.sum() < seen.size
+    assert not seen[TINY_BEV.grid.centres_xy_m()[..., 0] < 0].any()  # behind the camera
+    sources = {s.placement.source for s in tick.record.sightings if s.placement is not None}
+    assert sources & {RangeSource.DEPTH, RangeSource.BOTH, RangeSource.GROUND}
+
+
+def test_without_a_rig_depth_means_nothing_yet(full: Made) -> None:
+    pipeline = _pipeline(full.engine, full.store)
+    tick = pipeline.tick(_frame(RED, 1))
+    assert (tick.depth_m, tick.bev, tick.view) == (None, None, None)
+    assert all(s.placement is None for s in tick.record.sightings)
+    assert len(pipeline.without) == 1
+
+
+def test_the_view_from_above_is_worked_out_once_a_frame_size(full: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[tuple[int, ...]] = []
+    real = pipeline_module.viewpoint
+
+    def counted(mount: Any, manifest: Any, shape: tuple[int, ...], net: Any) -> Any:
+        made.append(shape)
+        return real(mount, manifest, shape, net)
+
+    monkeypatch.setattr(pipeline_module, "viewpoint", counted)
+    pipeline = _pipeline(full.engine, full.store, mount=MOUNT)
+    small = _frame(EMPTY, 3)
+    small = replace(small, image=np.ascontiguousarray(small.image[::2, ::2]))
+    for frame in (_frame(EMPTY, 0), _frame(EMPTY, 1), small, replace(small, index=4)):
+        pipeline.tick(frame)
+    assert made == [(112, 196, 3), (56, 98, 3)]
+
+
+def test_letterbox_bars_are_never_seen_from_above(full: Made) -> None:
+    """A square picture in a wide network: only its patches are lifted."""
+    square = CameraConfig("front", 112, 112, 98.0, 98.0, 55.5, 55.5, MountConfig((1.0, 0.0, 1.8)), 60.0)
+    image = np.ascontiguousarray(_frame(RED, 1).image[:, 40:152])
+    tick = _pipeline(full.engine, full.store, mount=square).tick(Frame("front", image, 1, 0))
+    wide = _pipeline(full.engine, full.store, mount=MOUNT).tick(_frame(RED, 1))
+    assert tick.bev is not None
+    assert wide.bev is not None
+    centres = TINY_BEV.grid.centres_xy_m()
+    beyond = np.abs(centres[..., 1]) > 0.6 * np.abs(centres[..., 0])  # half the picture is 0.57 of its focal length
+    assert np.isnan(tick.bev.unknown[beyond]).all()
+    assert np.isfinite(wide.bev.unknown[beyond]).any()
+
+
+def test_a_camera_of_another_shape_than_the_rig_s_is_refused(full: Made) -> None:
+    image = np.ascontiguousarray(_frame(RED, 1).image[:, :112])
+    with pytest.raises(MismatchError, match="another shape; give the rig file of this camera"):
+        _pipeline(full.engine, full.store, mount=MOUNT).tick(Frame("front", image, 1, 0))
 
 
 def test_a_registered_object_is_named_from_the_next_tick_on(engine: OnnxEngine, store: BankStore) -> None:
@@ -198,27 +291,43 @@ def test_a_black_picture_is_not_valid(engine: OnnxEngine, store: BankStore) -> N
 
 
 class _BrokenEngine:
-    """Says NaN from the second picture on."""
+    """Says NaN in ``what`` for the second picture."""
 
-    def __init__(self, engine: OnnxEngine) -> None:
-        self.engine, self.calls = engine, 0
+    def __init__(self, engine: OnnxEngine, what: str) -> None:
+        self.engine, self.what, self.calls = engine, what, 0
 
     @property
     def manifest(self) -> Manifest:
         return self.engine.manifest
 
-    def tokens(self, images: np.ndarray) -> np.ndarray:
-        tokens = self.engine.tokens(images)
+    def outputs(self, images: np.ndarray) -> NetworkOutput:
         self.calls += 1
-        if self.calls == 2:
-            tokens[0, 1, 2, 3] = np.nan
-        return tokens
+        return self._spoilt(self.engine.outputs(images))
+
+    def bev(self, tokens: np.ndarray, view: BevView) -> BevMaps:
+        return self._spoilt(self.engine.bev(tokens, view))
+
+    def _spoilt(self, found: Any) -> Any:
+        if self.calls != 2 or not hasattr(found, self.what):
+            return found
+        values = getattr(found, self.what).copy()
+        values.flat[7] = np.nan
+        return replace(found, **{self.what: values})
 
 
-def test_tokens_that_are_not_finite_are_refused_and_counted_as_blind(engine: OnnxEngine, store: BankStore) -> None:
-    pipeline = Pipeline(_BrokenEngine(engine), store, site=SiteConfig())
+@pytest.mark.parametrize(
+    ("what", "words"),
+    [
+        ("tokens", "network's tokens"),
+        ("depth", "network's depth"),
+        ("layers", "bird's-eye view"),
+        ("depth_probability", "depth distribution"),
+    ],
+)
+def test_what_is_not_finite_is_refused_and_counted_as_blind(full: Made, what: str, words: str) -> None:
+    pipeline = Pipeline(_BrokenEngine(full.engine, what), full.store, site=SiteConfig(), mount=MOUNT)
     pipeline.tick(_frame(EMPTY, 0))
-    with pytest.raises(InputError, match="not finite; check with: airside doctor"):
+    with pytest.raises(InputError, match=f"{words} for this picture is not finite; check with: airside doctor"):
         pipeline.tick(_frame(EMPTY, 1))
     blind = pipeline.blind_record("front", 77, "tokens_not_finite")
     assert (blind.tick, blind.valid, blind.health.state) == (1, False, HealthState.BLIND)

@@ -21,16 +21,21 @@ from airside.messages import (
     Kind,
     Level,
     Placement,
+    RangeSource,
     Region,
     Sighting,
     TickRecord,
 )
 
+INFINITE = Placement(1.0, 0.0, (1.0, 0.0, 0.0), RangeSource.DEPTH, ((np.inf, 1.0),) * 3)
 REGION = Region(
     Kind.UNKNOWN, "belt_loader", np.float32(0.41), 0.97, 12.5, (1.0, 2.0, 30.0, 40.0),  # type: ignore[arg-type]
     np.array([[1.04, 2.06], [30, 2], [30, 40]], np.float32),
 )  # fmt: skip
-SIGHTING = Sighting(REGION, Placement(9.4, 0.2, (9.2, 1.9, 0.0)), Level.STOP, ("unknown_in_stop_distance",))
+CORNERS = ((9.0, 1.0), (9.0, 2.5), (10.256, 2.5))
+SIGHTING = Sighting(
+    REGION, Placement(9.4, 0.2, (9.2, 1.9, 0.0), RangeSource.BOTH, CORNERS), Level.STOP, ("unknown_in_stop_distance",)
+)
 
 
 def record(tick: int = 0, *sightings: Sighting, **changes: Any) -> TickRecord:
@@ -57,7 +62,10 @@ def test_round_trip(tmp_path: Path) -> None:
     assert sighting["name"] == "unknown"
     assert sighting["similarity"] == 0.41
     assert sighting["outline_px"] == [[1.0, 2.1], [30.0, 2.0], [30.0, 40.0]]
-    assert sighting["placement"] == {"range_m": 9.4, "bearing_rad": 0.2, "xyz_ego_m": [9.2, 1.9, 0.0]}
+    assert sighting["placement"] == {
+        "range_m": 9.4, "bearing_rad": 0.2, "xyz_ego_m": [9.2, 1.9, 0.0], "source": "both",
+        "footprint_xy_m": [[9.0, 1.0], [9.0, 2.5], [10.26, 2.5]],
+    }  # fmt: skip
     assert first["sightings"][1]["placement"] is None
     assert (second["level"], second["sightings"]) == (0, [])
     assert second["timing_ms"] == {"engine": 31.235}
@@ -69,6 +77,10 @@ def test_round_trip(tmp_path: Path) -> None:
         (record(0, timing_ms={"engine": float("nan")}), "record.timing_ms.engine is nan"),
         (record(0, dataclasses.replace(SIGHTING, region=dataclasses.replace(REGION, similarity=np.nan))), "similarity"),
         (record(0, dataclasses.replace(SIGHTING, placement=Placement(np.inf, 0, (0, 0, 0)))), "range_m is inf"),
+        (
+            record(0, dataclasses.replace(SIGHTING, placement=INFINITE)),
+            r"footprint_xy_m\[0\]\[0\] is inf",
+        ),
         (
             record(0, dataclasses.replace(SIGHTING, region=dataclasses.replace(REGION, outline_px=[[np.nan, 1.0]]))),
             r"outline_px\[0\]\[0\]",
@@ -133,6 +145,18 @@ def sighting(**changes: Any) -> list[dict[str, Any]]:
     return [{key: part for key, part in (one | changes).items() if part != "drop"}]
 
 
+def placement(**changes: Any) -> dict[str, Any]:
+    one: dict[str, Any] = sighting()[0]["placement"]
+    return {key: part for key, part in (one | changes).items() if part != "drop"}
+
+
+def test_lines_from_before_footprints_are_read(tmp_path: Path) -> None:
+    old = placement(source="drop", footprint_xy_m="drop")
+    assert sorted(old) == ["bearing_rad", "range_m", "xyz_ego_m"]
+    (tmp_path / "a.jsonl").write_text(line(sightings=sighting(placement=old)) + "\n")
+    assert read_records(tmp_path / "a.jsonl")[0]["sightings"][0]["placement"] == old
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -154,6 +178,13 @@ def sighting(**changes: Any) -> list[dict[str, Any]]:
         (line(sightings=sighting(similarity=None)) + "\n", "similarity has the wrong type"),
         (line(sightings=sighting(kind="odd")) + "\n", "kind 'odd' is unknown"),
         (line(sightings=sighting(level=9), level=9) + "\n", "level 9"),
+        (line(sightings=sighting(placement={})) + "\n", r"placement lacks 'range_m'"),
+        (line(sightings=sighting(placement=placement(range_m="9"))) + "\n", "range_m has the wrong type"),
+        (line(sightings=sighting(placement=placement(source="lidar"))) + "\n", "source 'lidar' is unknown"),
+        (line(sightings=sighting(placement=placement(footprint_xy_m=[[1, 2], [3, 4]]))) + "\n", "is no polygon"),
+        (line(sightings=sighting(placement=placement(footprint_xy_m=[[1], [2], [3]]))) + "\n", "is no polygon"),
+        (line(sightings=sighting(placement=placement(footprint_xy_m=[[1, "2"]] * 3))) + "\n", "is no polygon"),
+        (line(sightings=sighting(placement=placement(footprint_xy_m=5))) + "\n", "is no polygon"),
         ("[" * 100_000 + "\n", "line 1"),
     ],
 )

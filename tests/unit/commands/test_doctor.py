@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,6 +14,9 @@ import pytest
 from airside.commands.check import FAIL, OK
 from airside.commands.doctor import parity_check
 from airside.commands.library_checks import within
+from airside.engine.onnx import load_engine
+from airside.engine.parity import load_outputs, save_outputs
+from tests.builders import tiny_bundle
 
 Call = Callable[..., SimpleNamespace]
 
@@ -38,12 +43,37 @@ def test_findings(shop: SimpleNamespace, airside: Call) -> None:
     assert any("is a file" in line for line in failed)
 
 
+def test_a_full_bundle_is_checked_in_all_its_outputs(tmp_path: Path, airside: Call) -> None:
+    tiny_bundle(tmp_path / "model", depth=True, bev=True)
+    lines = airside("doctor", "--model", tmp_path / "model", "--out", tmp_path).out.splitlines()
+    assert any("gives tokens, depth, bev" in line for line in lines)
+    (stored,) = [line for line in lines if "stored outputs" in line]
+    assert stored.startswith(OK)
+    assert all(f"{name} within" in stored for name in ("tokens", "depth", "bev", "depth_probability"))
+
+
+@pytest.mark.parametrize("what", ["tokens", "depth", "bev", "depth_probability"])
 @pytest.mark.parametrize(("change", "state"), [(0.0, OK), (5e-4, OK), (5e-3, FAIL), (np.nan, FAIL)])
-def test_parity(shop: SimpleNamespace, change: float, state: str) -> None:
-    with np.load(shop.model / "parity.npz") as stored:
-        tokens = stored["tokens"]
-    assert parity_check(shop.model, lambda images: tokens + np.float32(change)).state == state
-    assert parity_check(shop.model, lambda images: tokens[:, 1:]).state == FAIL
+def test_parity(tmp_path: Path, what: str, change: float, state: str) -> None:
+    model = tiny_bundle(tmp_path / "model", depth=True, bev=what != "tokens")  # its input is the stored tokens
+    engine = load_engine(model, 1)
+    stored = load_outputs(model / "parity.npz", engine.manifest)
+    wanted = stored.outputs[what]
+    changed = wanted + np.float32(change) if what == "tokens" else wanted * np.float32(1 + change)
+    save_outputs(model / "parity.npz", replace(stored, outputs=stored.outputs | {what: changed}))
+    check = parity_check(model, engine)
+    assert check.state == state
+    assert (f"{what} differs by" in check.detail) == (state == FAIL)
+    save_outputs(model / "parity.npz", replace(stored, outputs=stored.outputs | {what: wanted[1:]}))
+    assert parity_check(model, engine).state == FAIL
+
+
+def test_stored_outputs_that_lack_what_is_declared(tmp_path: Path) -> None:
+    model, other = tiny_bundle(tmp_path / "model", depth=True, bev=True), tiny_bundle(tmp_path / "other", depth=True)
+    engine = load_engine(model, 1)
+    shutil.copy(other / "parity.npz", model / "parity.npz")
+    check = parity_check(model, engine)
+    assert (check.state, "rays" in check.detail, "export it anew" in check.detail) == (FAIL, True, True)
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ from airside.commands.pacing import frames_for_ticks
 from airside.commands.stop_request import StopRequest
 from airside.commands.watching import watch
 from airside.config import SiteConfig
+from airside.engine.engine import NetworkOutput
 from airside.engine.onnx import load_engine
 from airside.messages import TickRecord
 from airside.pipeline import Pipeline
@@ -236,12 +237,12 @@ def test_a_network_that_gives_nan_is_blind_not_clear(shop: SimpleNamespace) -> N
         manifest = engine.manifest
         calls = 0
 
-        def tokens(self, images: np.ndarray) -> np.ndarray:
+        def outputs(self, images: np.ndarray) -> NetworkOutput:
             self.calls += 1
-            tokens = engine.tokens(images)
+            found = engine.outputs(images)
             if self.calls == 2:
-                tokens[0, 0, 0] = np.nan
-            return tokens
+                found.tokens[0, 0, 0] = np.nan
+            return found
 
     pipeline = Pipeline(Broken(), BankStore(shop.bank), site=SiteConfig())
     with open_camera(str(shop.apron)) as camera:

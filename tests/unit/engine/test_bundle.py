@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from airside.engine.bundle import Manifest, file_sha256, open_bundle, write_manifest
+from airside.engine.bundle import Manifest, open_bundle, write_manifest
 from airside.errors import CorruptError, InputError
-from tests.builders import tiny_bundle
+from tests.builders import TINY_BEV, tiny_bundle
 
 FILES = ("model.onnx", "manifest.json", "parity.npz")
 
@@ -21,6 +21,17 @@ FILES = ("model.onnx", "manifest.json", "parity.npz")
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_bundle(tmp_path_factory.mktemp("bundle") / "model")
+
+
+@pytest.fixture(scope="module")
+def full(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Tokens, depth and bird's-eye view."""
+    return tiny_bundle(tmp_path_factory.mktemp("full") / "model", depth=True, bev=True)
+
+
+@pytest.fixture
+def full_copy(full: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(full, tmp_path / "full")
 
 
 @pytest.fixture
@@ -102,7 +113,12 @@ def test_refuses_a_manifest_that_is_no_manifest(model: Path, text: str) -> None:
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"schema": 2}, "schema 2, this airside reads 1"),
+        ({"schema": 3}, "schema 3, this airside reads 1 and 2"),
+        ({"schema": 2}, "not those of schema 2"),
+        ({"schema": 1, "bev_sha256": "x"}, "go together"),
+        ({"outputs": ["tokens", "depth"]}, r"declares the outputs \['tokens', 'depth'\], .* describe \['tokens'\]"),
+        ({"outputs": ["tokens", "bev"]}, r"declares the outputs \['tokens', 'bev'\]"),
+        ({"outputs": []}, r"declares the outputs \[\]"),
         ({"schema": None}, "schema"),
         ({"width_px": None}, "width_px"),
         ({"colour": "red"}, "colour"),
@@ -128,32 +144,71 @@ def test_a_size_is_refused_also_when_it_was_sealed(model: Path) -> None:
         open_bundle(model)
 
 
-OTHER: dict[str, Callable[[Any], Any]] = {"outputs": lambda outputs: (*outputs, "depth")}
+OTHER: dict[str, Any] = {
+    "outputs": ("tokens",),
+    "bev": dataclasses.replace(TINY_BEV, layers=("vehicles", "grass")),
+    "depth_focal_px": None,
+}
 
 
 @pytest.mark.parametrize("field", [f.name for f in dataclasses.fields(Manifest) if f.name != "fingerprint"])
-def test_the_fingerprint_covers_every_field(made: Path, field: str) -> None:
-    manifest = open_bundle(made).manifest
+def test_the_fingerprint_covers_every_field(full: Path, field: str) -> None:
+    manifest = open_bundle(full).manifest
     value = getattr(manifest, field)
-    other = OTHER.get(field, lambda v: v + 14 if isinstance(v, int) else v + "x")(value)
+    other = OTHER[field] if field in OTHER else value + 14 if isinstance(value, int) else value + "x"
     changed = dataclasses.replace(manifest, **{field: other})
     assert changed.computed_fingerprint() != manifest.fingerprint
-    assert dataclasses.replace(changed, **{field: value}).computed_fingerprint() == manifest.fingerprint
 
 
-def test_the_fingerprint_does_not_cover_itself(made: Path) -> None:
-    manifest = open_bundle(made).manifest
-    assert dataclasses.replace(manifest, fingerprint="").computed_fingerprint() == manifest.fingerprint
+def test_tokens_alone_keep_the_old_form_and_fingerprint(made: Path) -> None:
+    """The embedded bundle was sealed before depth and bird's-eye view existed; banks carry its fingerprint."""
+    raw = json.loads((made / "manifest.json").read_text())
+    assert raw["schema"] == 1
+    assert not {"depth_focal_px", "bev", "bev_sha256"} & raw.keys()
+    fields = {k: v for k, v in raw.items() if k != "fingerprint"}  # schema 1: sha256 of these
+    assert raw["fingerprint"] == hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
 
 
-def test_sealing_again_opens_again(model: Path) -> None:
-    before = open_bundle(model).manifest
-    _sealed(model, licence="MIT")
-    after = open_bundle(model).manifest
-    assert after.licence == "MIT"
-    assert after.fingerprint != before.fingerprint
+def test_a_full_bundle(full: Path) -> None:
+    bundle = open_bundle(full)
+    assert json.loads((full / "manifest.json").read_text())["schema"] == 2
+    assert bundle.bev_network == (full / "bev.onnx").read_bytes()
+    m = bundle.manifest
+    assert (m.outputs, m.depth_focal_px, m.bev) == (("tokens", "depth", "bev"), 98.0, TINY_BEV)
+    assert m.fingerprint == m.computed_fingerprint()
 
 
-def test_hash_of_a_file(tmp_path: Path) -> None:
-    (tmp_path / "a").write_bytes(b"abc")
-    assert file_sha256(tmp_path / "a") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+def test_refuses_a_bundle_without_its_birds_eye_view(full_copy: Path) -> None:
+    (full_copy / "bev.onnx").unlink()
+    with pytest.raises(CorruptError, match=r"lacks bev\.onnx; copy the whole folder"):
+        open_bundle(full_copy)
+
+
+@pytest.mark.parametrize("length", [0, 1, 500, -1])
+def test_refuses_a_truncated_birds_eye_view(full_copy: Path, length: int) -> None:
+    (full_copy / "bev.onnx").write_bytes((full_copy / "bev.onnx").read_bytes()[:length])
+    with pytest.raises(CorruptError, match=r"bev\.onnx is not the file this bundle was sealed with"):
+        open_bundle(full_copy)
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"outputs": ["tokens", "depth"]}, r"other fields describe \['tokens', 'depth', 'bev'\]"),
+        ({"outputs": ["bev", "depth", "tokens"]}, "declares the outputs"),
+        ({"depth_focal_px": 0}, "depth_focal_px is 0, wanted a positive number"),
+        ({"depth_focal_px": "98"}, "depth_focal_px is '98'"),
+        ({"schema": 1}, "not those of schema 1"),
+        ({"bev_sha256": None}, "go together"),
+        ({"bev": {}}, "height_range_m"),
+        ({"bev": TINY_BEV.as_json() | {"cells_x": 0}}, "cells_x must be a positive"),
+        ({"bev": TINY_BEV.as_json() | {"depth_edges_m": [4, 2]}}, "edges must increase"),
+        ({"bev": TINY_BEV.as_json() | {"height_range_m": [1, 1]}}, "run from low to high"),
+        ({"bev": TINY_BEV.as_json() | {"layers": ["a", "a"]}}, "different names"),
+        ({"bev": TINY_BEV.as_json() | {"layers": []}}, "different names"),
+    ],
+)
+def test_refuses_a_full_manifest_that_does_not_fit(full_copy: Path, fields: dict[str, Any], words: str) -> None:
+    _change(full_copy, **fields)
+    with pytest.raises(CorruptError, match=words):
+        open_bundle(full_copy)

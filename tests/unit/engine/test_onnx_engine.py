@@ -5,14 +5,17 @@ from __future__ import annotations
 import dataclasses
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from airside.engine.bundle import file_sha256, open_bundle, write_manifest
 from airside.engine.onnx import OnnxEngine, load_engine
-from airside.errors import CorruptError, InputError
-from tests.builders import tiny_bundle
+from airside.errors import CorruptError, InputError, MismatchError, UsageError
+from airside.geometry.bev_grid import BevGrid
+from airside.geometry.bev_view import BevView, bev_view
+from tests.builders import TINY_BEV, tiny_bundle, tiny_rig, tiny_view
 
 
 @pytest.fixture(scope="module")
@@ -104,3 +107,93 @@ def test_refuses_a_sealed_network_that_is_garbage(model: Path, tmp_path: Path, n
     write_manifest(bad, manifest)
     with pytest.raises(CorruptError, match=r"onnxruntime refuses .*model\.onnx"):
         load_engine(bad, 1)
+
+
+@pytest.fixture(scope="module")
+def full(tmp_path_factory: pytest.TempPathFactory) -> OnnxEngine:
+    return load_engine(tiny_bundle(tmp_path_factory.mktemp("full") / "model", depth=True, bev=True), 1)
+
+
+def test_one_pass_gives_tokens_and_depth(full: OnnxEngine, engine: OnnxEngine) -> None:
+    images = np.zeros((2, 56, 98, 3), np.uint8)
+    images[1, 7:14, 14:21] = 255
+    found = full.outputs(images)
+    assert np.array_equal(found.tokens, full.tokens(images))
+    assert found.depth is not None
+    wanted = np.full((2, 8, 14), 4.0)
+    wanted[1, 1, 2] = 44.0
+    np.testing.assert_allclose(found.depth, wanted, rtol=1e-5)
+    assert engine.outputs(images).depth is None
+
+
+@pytest.mark.parametrize("cameras", [1, 3])
+def test_any_rig_gives_a_birds_eye_view(full: OnnxEngine, cameras: int) -> None:
+    images, view = _noise(cameras), tiny_view(cameras)
+    maps = full.bev(full.tokens(images), view)
+    assert (maps.layers.shape, maps.depth_probability.shape) == ((2, 30, 20), (cameras, 4, 4, 7))
+    np.testing.assert_allclose(maps.depth_probability.sum(axis=1), 1, atol=1e-5)
+    mass = np.zeros(TINY_BEV.grid.cells)
+    for patch, depth_bin, cell in zip(view.table.patch, view.table.depth_bin, view.table.cell, strict=True):
+        camera, row, column = np.unravel_index(patch, (cameras, 4, 7))
+        mass[cell] += maps.depth_probability[camera, depth_bin, row, column]
+    np.testing.assert_allclose(maps.layers[0].ravel(), 1 - np.exp(-mass), atol=1e-5)
+
+
+def test_a_birds_eye_view_is_refused_where_there_is_none(engine: OnnxEngine) -> None:
+    with pytest.raises(UsageError, match="tiny-0 has no bird's-eye view; give another with --model"):
+        engine.bev(engine.tokens(_noise(1)), tiny_view())
+
+
+def test_a_birds_eye_view_of_another_model_or_rig_is_refused(full: OnnxEngine) -> None:
+    tokens = full.tokens(_noise(1))
+    other = bev_view(tiny_rig(), BevGrid(10, 10, 2.0), TINY_BEV.bins, TINY_BEV.height_range_m)
+    with pytest.raises(MismatchError, match="made for another model"):
+        full.bev(tokens, other)
+    with pytest.raises(MismatchError, match=r"wants \[2, 4, 7, 8\], got \[1, 4, 7, 8\]"):
+        full.bev(tokens, tiny_view(2))
+    with pytest.raises(UsageError, match=r"wanted rays \[1, 4, 7, 3\]"):
+        BevView(np.zeros((1, 4, 7, 2)), tiny_view().table)
+
+
+@pytest.mark.parametrize("network", [b"", b"not a network"])
+def test_refuses_a_sealed_birds_eye_view_that_is_garbage(tmp_path: Path, network: bytes) -> None:
+    model = tiny_bundle(tmp_path / "model", bev=True)
+    manifest = open_bundle(model).manifest
+    (model / "bev.onnx").write_bytes(network)
+    write_manifest(model, dataclasses.replace(manifest, bev_sha256=file_sha256(model / "bev.onnx")))
+    with pytest.raises(CorruptError, match=r"onnxruntime refuses .*bev\.onnx"):
+        load_engine(model, 1)
+
+
+def _lie(model: Path, **fields: Any) -> None:
+    write_manifest(model, dataclasses.replace(open_bundle(model).manifest, **fields))
+
+
+def test_refuses_a_manifest_that_declares_what_the_network_lacks(tmp_path: Path) -> None:
+    model = tiny_bundle(tmp_path / "plain")
+    _lie(model, outputs=("tokens", "depth"), depth_focal_px=98.0)
+    with pytest.raises(CorruptError, match=r"model\.onnx gives tokens, its manifest says tokens, depth"):
+        load_engine(model, 1)
+
+
+def test_refuses_a_manifest_that_hides_what_the_network_gives(tmp_path: Path) -> None:
+    model = tiny_bundle(tmp_path / "deep", depth=True)
+    _lie(model, outputs=("tokens",), depth_focal_px=None)
+    with pytest.raises(CorruptError, match=r"model\.onnx gives depth, tokens, its manifest says tokens"):
+        load_engine(model, 1)
+
+
+def test_refuses_a_birds_eye_view_of_another_shape_than_declared(tmp_path: Path) -> None:
+    model = tiny_bundle(tmp_path / "model", bev=True)
+    _lie(model, bev=dataclasses.replace(TINY_BEV, layers=("vehicles",)))
+    engine = load_engine(model, 1)
+    with pytest.raises(CorruptError, match=r"gives \[2, 30, 20\].* says \[1, 30, 20\]"):
+        engine.bev(engine.tokens(_noise(1)), tiny_view())
+
+
+def test_refuses_depth_that_is_no_multiple_of_the_patches(tmp_path: Path) -> None:
+    model = tiny_bundle(tmp_path / "model", depth=True)
+    engine = load_engine(model, 1)
+    engine._manifest = dataclasses.replace(engine.manifest, patch_px=28)  # a grid of 2 x 3
+    with pytest.raises(CorruptError, match=r"depth \[1, 8, 14\] for 1 pictures, wanted multiples of .* 2 x 3"):
+        engine.outputs(_noise(1))

@@ -1,0 +1,1 @@
+"""Region + depth + ground -> object in the ego frame; patches -> bird's-eye layers."""

@@ -1,0 +1,78 @@
+"""Where a region is: depth and the ground plane, each where it is right."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+
+from airside.fusion.footprint import footprint_from_foot, footprint_from_points
+from airside.fusion.mounted import MountedView
+from airside.fusion.region_depth import region_points
+from airside.geometry.ground import placement_from_region
+from airside.messages import Placement, RangeSource, Region
+
+NEAR_PERCENTILE = 15  # of a surface's ranges: its near side, and not one odd pixel
+DEPTH_ERROR = 0.10  # one sigma of a depth network, as a share of the range
+FOOT_ERROR_PATCHES = 0.25  # one sigma of where a region ends, in the picture
+PITCH_ERROR_RAD = 0.005  # one sigma of a mounting
+AGREE_SIGMA = 2.0
+
+
+def place(region: Region, view: MountedView, depth_m: np.ndarray | None) -> Placement | None:
+    """The near side of ``region`` in the ego frame, and the ground it covers; ``None`` where nothing can be told.
+
+    ``depth_m`` [Hd, Wd] float32 is metric depth over the network's picture, ``None`` without a depth head.
+
+    Two witnesses. The ground plane: the ray through the region's foot comes down at a range that is exact for what
+    stands on flat ground, and errs with the square of the range. Depth: the near side of the region's own pixels,
+    which needs no foot, and errs in proportion to the range.
+
+    - Both, and within ``AGREE_SIGMA`` of each other: their mean, weighted by what each is known to err.
+    - Depth much nearer than the ground: the foot is hidden, cut off or in the air, so that its ray passes over the
+      thing and comes down behind it. Depth is right.
+    - Depth much further than the ground: one would have to see through the tarmac. The ground's range is the most that
+      the foot's pixel can have, whatever stands there: a flat thing on the ground, say, that depth has not noticed.
+      The ground is right.
+    - So where they disagree the nearer one is taken, which is also the side to err on.
+    - Only one of them says something within ``max_range_m``: that one. Depth beyond it is no range, but the ground may
+      still be right (as above); a foot at the horizon is no range, but depth may be.
+    """
+    ground = placement_from_region(region, view.frame, view.ego_from_cam, view.max_range_m)
+    if ground is not None:
+        ground = replace(ground, source=RangeSource.GROUND, footprint_xy_m=footprint_from_foot(region, view) or ())
+    points = region_points(region, view, depth_m) if depth_m is not None else np.zeros((0, 3))
+    if len(points) == 0:
+        return ground
+    seen = points[:, :2] - view.cam_xy_m
+    ranges = np.hypot(*seen.T)
+    by_depth = float(np.percentile(ranges, NEAR_PERCENTILE))
+    heading = seen[ranges <= np.percentile(ranges, 2 * NEAR_PERCENTILE)].mean(axis=0)
+    heading /= max(float(np.hypot(*heading)), 1e-6)
+    chosen, source = by_depth, RangeSource.DEPTH
+    if ground is not None:
+        by_ground = math.dist(ground.xyz_ego_m[:2], view.cam_xy_m)
+        chosen, source = _joined(by_depth, by_ground, view)
+        if source is RangeSource.GROUND:
+            scaled = footprint_from_points(points, view.cam_xy_m, by_ground / by_depth)
+            return replace(ground, footprint_xy_m=scaled)
+    x_m, y_m = (view.cam_xy_m + heading * chosen).tolist()
+    range_m = math.hypot(x_m, y_m)
+    if range_m > view.max_range_m:
+        return ground
+    footprint = footprint_from_points(points, view.cam_xy_m, chosen / by_depth)
+    return Placement(range_m, math.atan2(y_m, x_m), (x_m, y_m, 0.0), source, footprint)
+
+
+def _joined(by_depth: float, by_ground: float, view: MountedView) -> tuple[float, RangeSource]:
+    """Two ranges from the camera in metres -> the one to use."""
+    height_m, focal_px = float(view.ego_from_cam.translation_m[2]), view.network.fy
+    foot_error_rad = FOOT_ERROR_PATCHES * view.patch_px / focal_px + PITCH_ERROR_RAD
+    # The foot is seen atan(height / range) below the horizon: d range / d angle = (range^2 + height^2) / height.
+    ground_sigma = (by_ground**2 + height_m**2) / height_m * foot_error_rad
+    depth_sigma = DEPTH_ERROR * by_depth
+    if abs(by_depth - by_ground) > AGREE_SIGMA * math.hypot(ground_sigma, depth_sigma):
+        return (by_depth, RangeSource.DEPTH) if by_depth < by_ground else (by_ground, RangeSource.GROUND)
+    weight = ground_sigma**2 / (ground_sigma**2 + depth_sigma**2)
+    return weight * by_depth + (1 - weight) * by_ground, RangeSource.BOTH
