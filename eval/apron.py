@@ -43,7 +43,11 @@ from training.apron.bulk import render_plans
 from training.apron.families import UNKNOWN
 from training.apron.frames import LabelledFrame, WorldPlan
 
-OTHER_TASKS = {"corruption": "eval.apron_corruption"}  # --task -> module with a main of its own
+OTHER_TASKS = {  # --task -> module with a main of its own
+    "corruption": "eval.apron_corruption",
+    "depth": "eval.apron_depth",
+    "bev": "eval.apron_bev",
+}
 PATCH_AREA_PX = 196
 LARGE_PATCHES = 20
 NAMED_SHARE = 0.5

@@ -26,14 +26,13 @@ from airside.ood.scoring import METHODS
 from airside.pipeline import DEFAULT_METHOD, knowledge_from_bank
 from airside.progress import Progress
 from eval.apron import LARGE_PATCHES, PATCH_AREA_PX, engine_and_bank, rendered, see, unknown_instances
-from eval.apron_protocol import Protocol
+from eval.apron_protocol import SEED_CORRUPTION, Protocol
 from eval.metrics.objects import ObjectAccumulator, find_objects
 from eval.metrics.pixel import PixelAccumulator, PixelMetrics
 from eval.report_file import write_json
 from training.apron.frames import LabelledFrame
 from training.corruptions import LOSSES, PICTURE_CORRUPTIONS, STRENGTHS, corrupt, lost_frames
 
-SEED_CORRUPTION = 9_000_000
 MIDDLE = "2"
 
 

@@ -6,8 +6,12 @@ from dataclasses import dataclass, replace
 
 from training.apron.families import UNKNOWN
 from training.apron.frames import SEED_CLEAN, SEED_FEW_SHOT, SEED_TEST, WorldPlan
+from training.rig_frames import RigPlan
 
 SEED_DEV = 8_000_000
+SEED_CORRUPTION = 9_000_000
+SEED_BEV = 10_000_000  # rigs looked at from above
+SEED_BEV_DEV = 11_000_000  # the same, for priors and thresholds
 FRAMES_PER_WORLD = 12
 UNKNOWN_SHARE = (0.005, 0.12)  # of one frame's pixels; the mean over the set is printed and must lie in MEAN_SHARE
 MEAN_SHARE = (0.02, 0.06)
@@ -91,3 +95,26 @@ def dev_plans() -> list[WorldPlan]:
 def dev_clean_plans() -> list[WorldPlan]:
     """Clean worlds for the same use."""
     return [replace(plan, seed=SEED_DEV + 1) for plan in Protocol(clean_frames=360).clean_plans()]
+
+
+BEV_SAMPLES, BEV_DEV_SAMPLES = 100, 60
+BEV_POSES = 4  # of the vehicle in one world
+
+
+def bev_plans(samples: int = BEV_SAMPLES, *, seed: int = SEED_BEV) -> list[RigPlan]:
+    """Stops of a vehicle with all its cameras, in all conditions, among known vehicles and a few unknown objects."""
+    return [
+        RigPlan(
+            seed,
+            world,
+            min(BEV_POSES, samples - world * BEV_POSES),
+            unknown=tuple(UNKNOWN),
+            unknown_count=(0, 3),
+        )
+        for world in range(-(-samples // BEV_POSES))
+    ]
+
+
+def bev_dev_plans(samples: int = BEV_DEV_SAMPLES) -> list[RigPlan]:
+    """Drawn alike, for whatever is chosen by looking at the truth: priors and thresholds."""
+    return bev_plans(samples, seed=SEED_BEV_DEV)
