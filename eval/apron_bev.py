@@ -1,4 +1,4 @@
-"""The bird's-eye view on the simulator: ``python -m eval.apron --task bev [--frames N] [--simple-bev FILE] --json FILE``.
+"""The bird's-eye view on the simulator: ``python -m eval.apron --task bev [--frames N] [--json FILE]``.
 
 Vehicles with all their cameras stop in worlds that nothing else has seen; intersection over union of each layer, pooled
 over the stops, over cells in view of a camera and within 25 m (and 45 m) of the ego origin, at a probability of 0.5.
@@ -18,22 +18,23 @@ from typing import Any
 import numpy as np
 
 from airside.assets import embedded_model
-from airside.config import load_rig
+from airside.config import RigConfig, load_rig
 from airside.engine.engine import Engine
 from airside.engine.onnx import load_engine
 from airside.errors import AirsideError
+from airside.geometry.bev_grid import BevGrid
 from eval.aims import Aim, aim_line
 from eval.apron_bev_picture import BevPick, bev_sheet
-from eval.apron_protocol import BEV_DEV_SAMPLES, BEV_SAMPLES, bev_dev_plans, bev_plans
+from eval.apron_protocol import BEV_DEV_SAMPLES, BEV_SAMPLES, RIG, bev_dev_plans, bev_plans
 from eval.bev_frames import BevFrame, bev_frames, rig_at_size
 from eval.bev_heads import Head, bev_spec_of, network_head, scored_layers, simple_bev_head, truth_of
 from eval.bev_scores import THRESHOLD, BevScores, Priors, ThresholdChoice, priors
 from eval.report_file import require_png, write_json, write_png
 from training.rig_frames import RigPlan
 
-RIG = Path(__file__).parent.parent / "configs" / "rigs" / "apron6.yaml"
 RADII_M = (25.0, 45.0)  # the first is the one that counts
 NETWORK = "network"
+Render = Callable[[Sequence[RigPlan], RigConfig, BevGrid, str], Iterable[BevFrame]]
 AIM_GAP = 0.5  # of the way from the constant prior to 1, for the drivable area
 
 
@@ -132,7 +133,7 @@ def evaluate(
     rig_path: Path,
     simple_bev: Path | None,
     plans: tuple[Sequence[RigPlan], Sequence[RigPlan]],
-    render: Callable[..., Iterable[BevFrame]],
+    render: Render,
     pick: BevPick | None = None,
 ) -> dict[str, Any]:
     """The report of :class:`BevTest`. ``plans``: development's and the test's; ``render`` as :func:`bev_frames` without
@@ -199,8 +200,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.frames < 1 or args.dev_frames < 1:
         parser.error(f"--frames and --dev-frames must be at least 1, got {args.frames} and {args.dev_frames}")
 
-    def render(plans: Sequence[RigPlan], *of: Any) -> Iterable[BevFrame]:
-        return bev_frames(plans, *of, args.workers, args.cache)
+    def render(plans: Sequence[RigPlan], rig: RigConfig, grid: BevGrid, what: str) -> Iterable[BevFrame]:
+        return bev_frames(plans, rig, grid, what, args.workers, args.cache)
 
     try:
         if args.picture is not None:

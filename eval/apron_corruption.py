@@ -2,7 +2,8 @@
 
 The benchmark's own test frames (:class:`Protocol`), clean and under each of the six picture corruptions at three
 strengths: pixel AP, relative to clean. Pictures that a crashed camera or a lost frame leaves black have no AP: what is
-asked is that health declares each of them BLIND, so that its view counts as unobserved and never as free.
+asked is that health declares each of them BLIND, so that its view counts as unobserved and never as free. A model with
+a bird's-eye view goes through all eight on whole rigs too (``eval.corruption_bev``).
 """
 
 from __future__ import annotations
@@ -26,14 +27,13 @@ from airside.ood.scoring import METHODS
 from airside.pipeline import DEFAULT_METHOD, knowledge_from_bank
 from airside.progress import Progress
 from eval.apron import LARGE_PATCHES, PATCH_AREA_PX, engine_and_bank, rendered, see, unknown_instances
-from eval.apron_protocol import SEED_CORRUPTION, Protocol
+from eval.apron_protocol import BEV_SAMPLES, RIG, SEED_CORRUPTION, Protocol
+from eval.corruption_bev import MIDDLE, evaluate_bev, print_bev_table
 from eval.metrics.objects import ObjectAccumulator, find_objects
 from eval.metrics.pixel import PixelAccumulator, PixelMetrics
 from eval.report_file import write_json
 from training.apron.frames import LabelledFrame
 from training.corruptions import LOSSES, PICTURE_CORRUPTIONS, STRENGTHS, corrupt, lost_frames
-
-MIDDLE = "2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,13 +172,23 @@ def _is_blind(image: np.ndarray) -> bool:
 
 
 def evaluate(
-    model: Path, bank_path: Path, method: str, protocol: Protocol, workers: int, cache: Path | None
+    model: Path,
+    bank_path: Path,
+    method: str,
+    protocol: Protocol,
+    workers: int,
+    cache: Path | None,
+    *,
+    rig: Path,
+    bev_samples: int,
 ) -> dict[str, Any]:
-    """The report of :meth:`CorruptionTest.run` on the protocol's test frames, and what it was made with."""
+    """The report of :meth:`CorruptionTest.run` on the protocol's test frames, ``bev`` that of the bird's-eye view, and
+    what they were made with."""
     engine, bank, info = engine_and_bank(model, bank_path)
     frames = list(rendered(protocol.test_plans(), "worlds with unknown objects", workers, cache))
     return {
         **CorruptionTest(engine, bank, method, frames).run(),
+        "bev": evaluate_bev(engine, rig, bev_samples, workers, cache),
         "protocol": {
             "frames": len(frames),
             "method": method,
@@ -200,6 +210,7 @@ def print_table(report: dict[str, Any]) -> None:
     for name, by_strength in report["losses"].items():
         shown = (f"{c['lost_share']:.1%} {_percent(c['declared_share'])}" for c in by_strength.values())
         print(f"{name:16}    " + " ".join(f"{s:>20}" for s in shown))
+    print_bev_table(report["bev"])
 
 
 def _percent(share: float | None) -> str:
@@ -214,10 +225,12 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--bank", type=Path, default=None)
     parser.add_argument("--workers", type=int, default=0)
     parser.add_argument("--cache", type=Path, default=None, help="folder that keeps the rendered frames")
+    parser.add_argument("--rig", type=Path, default=RIG, help="of the bird's-eye view")
+    parser.add_argument("--bev-frames", type=int, default=BEV_SAMPLES, help="stops of the rig; 0: none of this part")
     parser.add_argument("--json", type=Path, required=True)
     args = parser.parse_args(argv)
-    if args.frames < 1:
-        parser.error(f"--frames must be at least 1, got {args.frames}")
+    if args.frames < 1 or args.bev_frames < 0:
+        parser.error(f"--frames must be at least 1, --bev-frames 0 or more, got {args.frames} and {args.bev_frames}")
     try:
         report = evaluate(
             args.model or embedded_model(),
@@ -226,6 +239,8 @@ def main(argv: list[str] | None = None) -> int:
             Protocol(args.frames),
             args.workers,
             args.cache,
+            rig=args.rig,
+            bev_samples=args.bev_frames,
         )
         print_table(report)
         write_json(args.json, report)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field
 
 import cv2
@@ -52,7 +53,7 @@ def depth_sheet(pick: DepthPick) -> np.ndarray:
         parts += [caption(_words(frame, network_m, plane_m, pick.max_depth_m), full)]
         counts = np.isfinite(frame.depth_m) & (frame.depth_m <= pick.max_depth_m)
         truth = np.where(counts, frame.depth_m, np.nan)
-        maps = [_depth_colours(depth) for depth in (truth, network_m, plane_m)]
+        maps = [_depth_colours(depth, pick.max_depth_m) for depth in (truth, network_m, plane_m)]
         errors = [_error_colours(np.abs(depth - truth)) for depth in (network_m, plane_m)]
         nothing = hatched(height, width)
         for tile in (maps[0], *errors):
@@ -71,9 +72,10 @@ def _words(frame: LabelledFrame, network_m: np.ndarray, plane_m: np.ndarray, max
     return told
 
 
-def _depth_colours(depth_m: np.ndarray) -> np.ndarray:
+def _depth_colours(depth_m: np.ndarray, max_depth_m: float) -> np.ndarray:
     """[..., 3] uint8 RGB, viridis over the logarithm of the depth, near bright."""
-    share = np.log(np.clip(np.nan_to_num(depth_m, nan=1e3), NEAREST_M, 45.0) / NEAREST_M) / np.log(45.0 / NEAREST_M)
+    known = np.clip(np.nan_to_num(depth_m, nan=max_depth_m), NEAREST_M, max_depth_m)
+    share = np.log(known / NEAREST_M) / np.log(max_depth_m / NEAREST_M)
     level = np.round(255 * (1 - share)).astype(np.uint8)
     return np.asarray(cv2.cvtColor(cv2.applyColorMap(level, cv2.COLORMAP_VIRIDIS), cv2.COLOR_BGR2RGB))
 
@@ -86,8 +88,9 @@ def _error_colours(error_m: np.ndarray) -> np.ndarray:
 
 def _legend(max_depth_m: float, width: int, full: int) -> np.ndarray:
     metres = np.geomspace(NEAREST_M, max_depth_m, 64)
-    ticks = {value: f"{value:g} m" for value in (1.5, 3.0, 6.0, 12.0, 24.0, 45.0)}
-    depth = colour_bar("depth along the optical axis", 2 * width, _depth_colours, metres, ticks)
+    ticks = {value: f"{value:g} m" for value in (NEAREST_M, 3.0, 6.0, 12.0, 24.0, max_depth_m)}
+    colours = functools.partial(_depth_colours, max_depth_m=max_depth_m)
+    depth = colour_bar("depth along the optical axis", 2 * width, colours, metres, ticks)
     ticks = {0.0: "0 m", 2.0: "2 m", 4.0: "4 m", 6.0: "6 m", ERROR_M: f"{ERROR_M:g} m or more"}
     error = colour_bar("difference to the truth", 2 * width, _error_colours, np.linspace(0, ERROR_M, 64), ticks)
     none = paper(52, full - 4 * width - 2 * GAP_PX)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from training.apron.families import UNKNOWN
 from training.apron.frames import SEED_CLEAN, SEED_FEW_SHOT, SEED_TEST, WorldPlan
@@ -99,6 +100,7 @@ def dev_clean_plans() -> list[WorldPlan]:
 
 BEV_SAMPLES, BEV_DEV_SAMPLES = 100, 60
 BEV_POSES = 4  # of the vehicle in one world
+RIG = Path(__file__).parent.parent / "configs" / "rigs" / "apron6.yaml"
 
 
 def bev_plans(samples: int = BEV_SAMPLES, *, seed: int = SEED_BEV) -> list[RigPlan]:

@@ -101,10 +101,11 @@ def _rendered(plan: RigPlan, rig: RigConfig, grid: BevGrid) -> list[BevFrame]:
 def _read(path: Path) -> list[BevFrame]:
     with np.load(path) as stored:
         columns = {name: stored[name] for name in stored.files}
-    return [
-        BevFrame(*(columns[name][k] for name in _STACKED), str(columns["condition"][k]), int(columns["world"][k]))
-        for k in range(len(columns["world"]))
-    ]
+    found = []
+    for k, (condition, world) in enumerate(zip(columns["condition"], columns["world"], strict=True)):
+        rgb, depth_m, layers, visible = (columns[name][k] for name in _STACKED)
+        found.append(BevFrame(rgb, depth_m, layers, visible, str(condition), int(world)))
+    return found
 
 
 def _key(plan: RigPlan, rig: RigConfig, grid: BevGrid) -> str:

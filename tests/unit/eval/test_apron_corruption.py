@@ -192,8 +192,8 @@ def one_frame(bank: PrototypeBank) -> dict[str, Any]:
 
 @pytest.fixture
 def reported(one_frame: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    report = {**one_frame, "protocol": {"frames": 1, "method": "knn"}}
-    monkeypatch.setattr(apron_corruption, "evaluate", lambda *_: report)
+    report = {**one_frame, "bev": {"skipped": "it has none"}, "protocol": {"frames": 1, "method": "knn"}}
+    monkeypatch.setattr(apron_corruption, "evaluate", lambda *_, **__: report)
     return report
 
 
@@ -206,13 +206,14 @@ def test_command_prints_and_writes(
     printed = capsys.readouterr().out
     assert all(name in printed for name in (*PICTURE_CORRUPTIONS, *LOSSES))
     assert f"{reported['corruptions']['fog']['2']['ap']:.3f}" in printed
+    assert "bird's-eye view: skipped, it has none" in printed
 
 
 def test_command_refusals(reported: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").write_text("")
     assert main(["--json", str(tmp_path / "file" / "report.json")]) == 6
     assert "cannot write" in capsys.readouterr().err
-    for arguments in (["--frames", "0"], ["--method", "guess"]):
+    for arguments in (["--frames", "0"], ["--bev-frames", "-1"], ["--method", "guess"]):
         with pytest.raises(SystemExit, match="2"):
             main(["--json", str(tmp_path / "report.json"), *arguments])
 
