@@ -207,17 +207,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         if args.picture is not None:
             require_png(args.picture)
         engine = load_engine(args.model or embedded_model())
-        pick = BevPick(scored_layers(bev_spec_of(engine.manifest))) if args.picture is not None else None
+        spec = bev_spec_of(engine.manifest)
+        pick = BevPick(scored_layers(spec), spec.grid) if args.picture is not None else None
         plans = bev_dev_plans(args.dev_frames), bev_plans(args.frames)
         report = evaluate(engine, args.rig, args.simple_bev, plans, render, pick)
+        print_table(report)
         if args.json is not None:
             write_json(args.json, report)
         if pick is not None:
-            write_png(args.picture, bev_sheet(pick, load_rig(args.rig), bev_spec_of(engine.manifest).grid))
+            write_png(args.picture, bev_sheet(pick, load_rig(args.rig)))
     except AirsideError as error:
         print(f"eval.apron_bev: {error}", file=sys.stderr)
         return error.exit_code
-    print_table(report)
     return 0
 
 

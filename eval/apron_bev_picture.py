@@ -19,7 +19,7 @@ from eval.metrics.bev import layer_iou, radius_cells
 from eval.sheet import GAP_PX, caption, hatched, headings, in_a_column, in_a_row, paper
 
 ROWS = 4
-MIN_VEHICLE_CELLS = 60  # in the truth of a stop worth showing
+MIN_VEHICLES_M2 = 15.0  # in the truth of a stop worth showing
 PANEL_PX, REACH_M, SCORED_M = 480, 30.0, 25.0
 RINGS_M = (10, 20)
 _SEEN: Colour = (40, 49, 62)
@@ -38,21 +38,22 @@ class BevPick:
     """Keeps up to :data:`ROWS` of the stops it is offered, one a condition, with vehicles around them."""
 
     layers: tuple[str, ...]
+    grid: BevGrid
     kept: list[tuple[BevFrame, np.ndarray]] = field(default_factory=list)
 
     def offer(self, frame: BevFrame, probabilities: np.ndarray) -> None:
         """``probabilities`` [L, X, Y] of ``layers``."""
-        vehicles = frame.layers[0] & frame.visible
+        vehicles_m2 = np.count_nonzero(truth_of(frame.layers, ("vehicles",)) & frame.visible) * self.grid.cell_m**2
         shown = {other.condition for other, _ in self.kept}
-        if len(self.kept) < ROWS and frame.condition not in shown and vehicles.sum() >= MIN_VEHICLE_CELLS:
+        if len(self.kept) < ROWS and frame.condition not in shown and vehicles_m2 >= MIN_VEHICLES_M2:
             self.kept.append((frame, probabilities))
 
 
-def bev_sheet(pick: BevPick, rig: RigConfig, grid: BevGrid) -> np.ndarray:
+def bev_sheet(pick: BevPick, rig: RigConfig) -> np.ndarray:
     """[*, *, 3] uint8 RGB. Raises :class:`InputError` where no stop was worth keeping."""
     if not pick.kept:
         raise InputError("no stop has enough vehicles around it to be worth a picture; evaluate more --frames")
-    names = [camera.name for camera in rig.cameras]
+    names, grid = [camera.name for camera in rig.cameras], pick.grid
     parts: list[np.ndarray] = []
     for frame, probabilities in pick.kept:
         truth = truth_of(frame.layers, pick.layers)

@@ -222,13 +222,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             require_png(args.picture)
         pick = DepthPick(MAX_DEPTH_M) if args.picture is not None else None
         report = evaluate(args.model or embedded_model(), Protocol(args.frames), args.workers, args.cache, pick)
+        print_table(report)
         write_json(args.json, report)
         if pick is not None:
             write_png(args.picture, depth_sheet(pick))
     except AirsideError as error:
         print(f"eval.apron_depth: {error}", file=sys.stderr)
         return error.exit_code
-    print_table(report)
     return 0
 
 

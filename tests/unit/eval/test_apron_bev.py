@@ -15,7 +15,7 @@ import pytest
 from airside.config import RigConfig, load_rig
 from airside.engine.bev_spec import BevSpec
 from airside.engine.bundle import Manifest
-from airside.engine.engine import BevMaps
+from airside.engine.engine import BevMaps, NetworkOutput
 from airside.errors import InputError, MismatchError, UsageError
 from airside.geometry.bev_grid import LAYERS, BevGrid
 from airside.geometry.bev_view import BevView
@@ -54,6 +54,9 @@ class FakeEngine:
         self._frames = {_key(frame.rgb): frame for frame in frames}
         self.seen: list[np.ndarray] = []
 
+    def outputs(self, images: np.ndarray) -> NetworkOutput:
+        return NetworkOutput(self.tokens(images), None)
+
     def tokens(self, images: np.ndarray) -> np.ndarray:
         self.seen.append(images)
         tokens: np.ndarray = np.zeros((len(images), 4, 7, CHANNELS), np.float32)
@@ -62,7 +65,7 @@ class FakeEngine:
 
     def bev(self, tokens: np.ndarray, view: BevView) -> BevMaps:
         assert view.table.cameras == len(tokens)
-        said = self._saying(self._frames[tuple(int(x) for x in tokens[0, 0, 0, :2])])
+        said = self._saying(self._frames[int(tokens[0, 0, 0, 0]), int(tokens[0, 0, 0, 1])])
         return BevMaps(said.astype(np.float32), np.zeros(1, np.float32))
 
 
@@ -303,15 +306,15 @@ def test_command_writes_and_prints(
 
 
 def test_the_sheet_shows_one_stop_a_condition() -> None:
-    pick = BevPick(LAYERS)
+    pick = BevPick(LAYERS, GRID)
     with pytest.raises(InputError, match="evaluate more --frames"):
-        bev_sheet(pick, SMALL_RIG, GRID)
+        bev_sheet(pick, SMALL_RIG)
     for frame in (*FRAMES, _frame(9, condition="snow")):
         pick.offer(frame, frame.layers.astype(np.float32))
     empty = _frame(10, condition="rain")
     pick.offer(replace(empty, layers=np.zeros_like(empty.layers)), empty.layers.astype(np.float32))
     assert [frame.condition for frame, _ in pick.kept] == ["day", "fog", "snow"]
-    sheet = bev_sheet(pick, SMALL_RIG, GRID)
+    sheet = bev_sheet(pick, SMALL_RIG)
     assert sheet.dtype == np.uint8
     assert sheet.shape[0] > 3 * 480
 

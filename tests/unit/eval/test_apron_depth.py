@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 from airside.engine.bundle import Manifest
-from airside.engine.engine import NetworkOutput
+from airside.engine.engine import BevMaps, NetworkOutput
 from airside.errors import CorruptError, InputError, UsageError
+from airside.geometry.bev_view import BevView
 from eval import apron, apron_depth
 from eval.aims import Aim, aim_line
 from eval.apron_depth import (
@@ -56,10 +57,16 @@ class FakeEngine:
         tokens: np.ndarray = np.zeros((1, 4, 7, 8), np.float32)
         return NetworkOutput(tokens, None if depth is None else depth[None].astype(np.float32))
 
+    def tokens(self, images: np.ndarray) -> np.ndarray:
+        raise NotImplementedError
+
+    def bev(self, tokens: np.ndarray, view: BevView) -> BevMaps:
+        raise NotImplementedError
+
 
 def _view(fov_deg: float = 70.0, *, pitch_deg: float = 0.0, roll_deg: float = 0.0, height_m: float = 1.5) -> View:
-    angles = (0.4, *np.radians((pitch_deg, roll_deg, fov_deg)).tolist())
-    return View((3.0, -2.0, height_m), *angles, HEIGHT, WIDTH)
+    pitch, roll, fov = (float(angle) for angle in np.radians((pitch_deg, roll_deg, fov_deg)))
+    return View((3.0, -2.0, height_m), 0.4, pitch, roll, fov, HEIGHT, WIDTH)
 
 
 def _frame(view: View | None = None, *, lens: str = "wide", condition: str = "day", world: int = 0) -> LabelledFrame:
@@ -77,7 +84,7 @@ def _frame(view: View | None = None, *, lens: str = "wide", condition: str = "da
 
 def _as_seen(frame: LabelledFrame, factor: float = 1.0) -> np.ndarray:
     """What a network must say for the truth times ``factor``: through the manifest's focal length, 45 m for sky."""
-    return np.minimum(frame.depth_m, 45.0) * factor * FOCAL_PX / frame.view.focal_px
+    return np.asarray(np.minimum(frame.depth_m, 45.0) * factor * FOCAL_PX / frame.view.focal_px)
 
 
 def _report(frames: Sequence[LabelledFrame], depths: Sequence[np.ndarray]) -> dict[str, Any]:
