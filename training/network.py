@@ -104,12 +104,12 @@ def token_levels(trunk: VisionTransformer, images: Tensor, blocks: Sequence[int]
     tokens = trunk.patch_embed(images) + trunk.pos_embed
     prefix = torch.cat([trunk.cls_token, trunk.reg_token], dim=1).expand(tokens.shape[0], -1, -1)
     tokens = torch.cat([prefix.to(tokens.dtype), tokens], dim=1)
-    found = []
-    for number, block in enumerate(trunk.blocks):
+    after = []
+    for block in trunk.blocks:
         tokens = block(tokens)
-        if number in blocks:
-            found.append(tokens)
-    return [trunk.norm(t)[:, prefix.shape[1] :].unflatten(1, trunk.patch_embed.grid_size) for t in (*found, tokens)]
+        after.append(tokens)
+    wanted = [*(after[number] for number in blocks), tokens]
+    return [trunk.norm(t)[:, prefix.shape[1] :].unflatten(1, trunk.patch_embed.grid_size) for t in wanted]
 
 
 class Mini(nn.Module):
