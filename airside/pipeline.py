@@ -19,7 +19,7 @@ from airside.bank.store import BankStore
 from airside.cameras.fit import fit_to_network
 from airside.config import CameraConfig, SiteConfig
 from airside.engine.engine import Engine
-from airside.errors import AirsideError, InputError
+from airside.errors import AirsideError, InputError, MismatchError
 from airside.fusion.bev_layers import BevLayers, bev_layers
 from airside.fusion.mounted import MountedView
 from airside.fusion.place import place
@@ -125,7 +125,8 @@ class Pipeline:
     def tick(self, frame: Frame, *, live: bool = False) -> Tick:
         """Everything airside says of one frame. ``live``: the frame's time is this machine's monotonic clock.
 
-        Raises :class:`InputError` for a frame of no use (see :meth:`blind_record`); the next one may be.
+        Raises :class:`InputError` for a frame of no use (see :meth:`blind_record`); the next one may be. Raises
+        :class:`MismatchError` when the first frame has another shape than the rig's camera.
         """
         clock = _StageClock()
         bank_health = self._follow_head()
@@ -245,9 +246,14 @@ class Pipeline:
         """Made anew only when the frames change their size."""
         if self._mount is None:
             return None
-        if self._viewpoint is None or self._viewpoint[0] != frame.image.shape:
-            shape = frame.image.shape
-            self._viewpoint = shape, viewpoint(self._mount, self._engine.manifest, shape, net)
+        shape = frame.image.shape
+        if self._viewpoint is None or self._viewpoint[0] != shape:
+            try:
+                self._viewpoint = shape, viewpoint(self._mount, self._engine.manifest, shape, net)
+            except MismatchError as error:
+                if self._viewpoint is None:  # the rig is that of another camera
+                    raise
+                raise InputError(str(error)) from error  # it fitted before: one odd picture, the next may be right
         return self._viewpoint[1]
 
     def _from_above(self, tokens: np.ndarray, above: BevView, score_map: OodMap, net: NetworkInput) -> BevLayers:

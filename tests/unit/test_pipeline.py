@@ -193,6 +193,11 @@ def test_a_camera_of_another_shape_than_the_rig_s_is_refused(full: Made) -> None
     image = np.ascontiguousarray(_frame(RED, 1).image[:, :112])
     with pytest.raises(MismatchError, match="another shape; give the rig file of this camera"):
         _pipeline(full.engine, full.store, mount=MOUNT).tick(Frame("front", image, 1, 0))
+    pipeline = _pipeline(full.engine, full.store, mount=MOUNT)
+    pipeline.tick(_frame(RED, 0))
+    with pytest.raises(InputError, match="another shape"):  # one odd picture ends no run
+        pipeline.tick(Frame("front", image, 1, 1))
+    assert pipeline.tick(_frame(RED, 2)).record.valid
 
 
 def test_a_registered_object_is_named_from_the_next_tick_on(engine: OnnxEngine, store: BankStore) -> None:
