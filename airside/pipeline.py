@@ -160,7 +160,7 @@ class Pipeline:
             places = tuple(place(region, seen_from.view, depth_m) for region in regions)
             clock.lap("fusion")
         if seen_from is not None and seen_from.above is not None:
-            bev = self._from_above(tokens, seen_from.above, score_map, net)
+            bev = self._from_above(tokens, seen_from.above, score_map)
             clock.lap("bev")
         sightings = tuple(self._sighting(*pair, frame) for pair in zip(regions, places, strict=True))
         clock.lap("alerts")
@@ -256,12 +256,12 @@ class Pipeline:
                 raise InputError(str(error)) from error  # it fitted before: one odd picture, the next may be right
         return self._viewpoint[1]
 
-    def _from_above(self, tokens: np.ndarray, above: BevView, score_map: OodMap, net: NetworkInput) -> BevLayers:
+    def _from_above(self, tokens: np.ndarray, above: BevView, score_map: OodMap) -> BevLayers:
         maps, spec = self._engine.bev(tokens[None], above), self._engine.manifest.bev
         assert spec is not None  # there would be no view from above
         _require_finite(maps.layers, "bird's-eye view")
         _require_finite(maps.depth_probability, "depth distribution")
-        return bev_layers(maps, spec, above, score_map.ood_score, net.observed)
+        return bev_layers(maps, spec, above, score_map.ood_score)
 
     def _sighting(self, region: Region, placement: Placement | None, frame: Frame) -> Sighting:
         height, width = frame.image.shape[:2]

@@ -186,6 +186,8 @@ def test_letterbox_bars_are_never_seen_from_above(full: Made) -> None:
     centres = TINY_BEV.grid.centres_xy_m()
     beyond = np.abs(centres[..., 1]) > 0.6 * np.abs(centres[..., 0])  # half the picture is 0.57 of its focal length
     assert np.isnan(tick.bev.unknown[beyond]).all()
+    assert (tick.bev.layers[:, beyond] == 0).all()
+    assert (wide.bev.layers[:, beyond] > 0).any()
     assert np.isfinite(wide.bev.unknown[beyond]).any()
 
 
