@@ -29,7 +29,9 @@ from airside.config import SiteConfig
 from airside.engine.engine import NetworkOutput
 from airside.engine.onnx import load_engine
 from airside.messages import TickRecord
+from airside.overlay_bev import PANEL_WIDTH
 from airside.pipeline import Pipeline
+from tests.builders import taught_bank, tiny_bundle
 
 Call = Callable[..., SimpleNamespace]
 RIG = """cameras:
@@ -96,6 +98,69 @@ def test_a_rig_gives_ranges(shop: SimpleNamespace, airside: Call) -> None:
     assert "left, right" in unsaid.err
     assert airside("run", shop.apron, *shop.common, "--rig", rig, "--camera", "right", "--out", out).code == 0
     assert airside("run", shop.apron, *shop.common, "--rig", rig, "--camera", "rear", "--out", out).code == 2
+
+
+def _full(folder: Path) -> list[str]:
+    """The words for a model with depth and bird's-eye view, and its bank."""
+    engine = load_engine(tiny_bundle(folder / "full", depth=True, bev=True), 1)
+    BankStore(folder / "full_bank").create(taught_bank(engine), "test", "first")
+    return ["--model", str(folder / "full"), "--bank", str(folder / "full_bank")]
+
+
+def _rig(folder: Path) -> Path:
+    (folder / "rig.yaml").write_text(RIG.replace("NAME", "front"))
+    return folder / "rig.yaml"
+
+
+def test_depth_and_birds_eye_view_go_all_the_way(shop: SimpleNamespace, airside: Call) -> None:
+    out = shop.path / "out"
+    answer = airside("run", shop.apron, *_full(shop.path), "--rig", _rig(shop.path), "--out", out)
+    assert (answer.code, answer.err, "without" in answer.out) == (0, "", False)
+    places = [s["placement"] for r in read_records(out / "alerts.jsonl") for s in r["sightings"] if s["placement"]]
+    assert any(place["source"] in ("depth", "both") for place in places)
+    assert all(len(place["footprint_xy_m"]) == 4 for place in places)
+    summary = json.loads((out / "summary.json").read_text())
+    assert summary["without"] == []
+    assert sum(summary["range_sources"].values()) == len(places)
+    stages = list(summary["stage_ms"])
+    assert stages.index("regions") < stages.index("depth") < stages.index("fusion") < stages.index("bev")
+    assert {read_image(still).shape[1] for still in (out / "stills").iterdir()} == {1280 + PANEL_WIDTH}
+    assert frames_in(out / "overlay.mp4") == 8
+
+
+def test_what_a_run_does_without_is_said_once(shop: SimpleNamespace, airside: Call) -> None:
+    out = shop.path / "out"
+    answer = airside("run", shop.apron, *shop.common, "--rig", _rig(shop.path), "--out", out)
+    for lack in ("has no depth: ranges come from the ground plane alone", "has no bird's-eye view"):
+        assert answer.out.count(lack) == 1
+    summary = json.loads((out / "summary.json").read_text())
+    assert len(summary["without"]) == 2
+    assert summary["range_sources"]["depth"] == summary["range_sources"]["both"] == 0
+    assert summary["health"]["DEGRADED"] == 0
+    assert read_image(next((out / "stills").iterdir())).shape[1] == 1280 + PANEL_WIDTH
+    airside("run", shop.apron, *_full(shop.path), "--out", out)
+    summary = json.loads((out / "summary.json").read_text())
+    assert [lack[:6] for lack in summary["without"]] == ["no rig"]
+    assert read_image(next((out / "stills").iterdir())).shape[1] == 1280
+
+
+def test_a_rig_without_intrinsics_is_refused(shop: SimpleNamespace, airside: Call) -> None:
+    rig = _rig(shop.path)
+    rig.write_text(rig.read_text().replace("fx: 98.0, ", ""))
+    answer = airside("run", shop.apron, *_full(shop.path), "--rig", rig, "--out", shop.path / "out")
+    assert (answer.code, "the key 'fx' is missing" in answer.err) == (2, True)
+
+
+def test_a_blind_tick_has_a_panel_too(shop: SimpleNamespace, airside: Call) -> None:
+    """Every picture of the film is of one kind, whichever tick had none to show."""
+    pictures = shop.path / "pictures"
+    shutil.copytree(shop.apron, pictures)
+    cv2.imwrite(str(pictures / "0.png"), np.zeros((14, 40_000, 3), np.uint8))  # no patch of it would be observed
+    out = shop.path / "out"
+    answer = airside("run", pictures, *shop.common, "--rig", _rig(shop.path), "--out", out)
+    assert answer.code == 0, answer.err
+    assert not read_records(out / "alerts.jsonl")[0]["valid"]
+    assert read_image(next((out / "stills").iterdir())).shape[1] == 1280 + PANEL_WIDTH
 
 
 def test_max_ticks_and_a_second_run_over_the_first(shop: SimpleNamespace, airside: Call) -> None:
