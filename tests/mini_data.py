@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from airside.geometry.bev_grid import BevGrid
 from airside.geometry.transforms import ego_from_mounted_cam
 from training.apron.renderer import STUFF
 from training.mini import Recipe
@@ -15,7 +16,7 @@ from training.pictures import RIGS, shard_path
 
 TINY = MiniConfig(
     height_px=56, width_px=70, width=32, depth=2, heads=2, depth_blocks=(0, 0, 1, 1), depth_features=4,
-    depth_channels=(4, 4, 4, 4), bev_channels=8,
+    depth_channels=(4, 4, 4, 4), bev_channels=8, bev_grid=BevGrid(32, 24, 2.5),
 )  # fmt: skip
 RECIPE = Recipe(
     steps=6, pictures=3, stops=2, worlds=2, learning_rate=0.01, weight_decay=0.05, warmup=2, ema=0.99,
@@ -61,12 +62,12 @@ def _rig_shard(rng: np.random.Generator, stops: int, families: tuple[str, ...]) 
     poses = [ego_from_mounted_cam((0.5, 0, 1.8), yaw_deg=yaw, pitch_deg=5, roll_deg=0).matrix for yaw in (0, 120)]
     return Shard(
         **_painted(rng, (stops, 2), len(families)),
-        bev=rng.integers(0, 2, (stops, 3, 200, 200)).astype(np.uint8),
-        visible=rng.random((stops, 200, 200)) < 0.5,
+        bev=rng.integers(0, 2, (stops, 3, *TINY.bev_grid.shape)).astype(np.uint8),
+        visible=rng.random((stops, *TINY.bev_grid.shape)) < 0.5,
         intrinsics=np.full((stops, 2, 4), (40.0, 40.0, 34.5, 27.5)),
         ego_from_cam=np.array([poses] * stops),
         families=np.array([*STUFF, *families]),
         stuff=np.array(len(STUFF), np.int64),
         layers=np.array(("vehicles", "drivable", "markings")),
-        cell_m=np.array(0.5),
+        cell_m=np.array(TINY.bev_grid.cell_m),
     )

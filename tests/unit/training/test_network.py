@@ -11,6 +11,7 @@ import torch
 from timm.models.vision_transformer import VisionTransformer
 
 from airside.engine.onnx import load_engine
+from airside.geometry.bev_grid import BevGrid
 from airside.geometry.bev_view import bev_view
 from airside.model.bev import LiftSplat
 from training import export_mini
@@ -31,7 +32,7 @@ from training.network import (
 
 SMALL = MiniConfig(
     height_px=56, width_px=98, width=32, depth=2, heads=2, depth_blocks=(0, 0, 1, 1), depth_features=4,
-    depth_channels=(4, 4, 4, 4), bev_channels=8,
+    depth_channels=(4, 4, 4, 4), bev_channels=8, bev_grid=BevGrid(32, 24, 2.5),
 )  # fmt: skip
 
 

@@ -24,7 +24,7 @@ def test_worlds_have_assets_of_their_own_and_families_in_common(tmp_path: Path) 
         write_world(tmp_path, world)
     pool = Pool(tmp_path, 3, CPU)
     assert (pool.worlds, pool.pictures, pool.visits) == (2, 8, 4)
-    assert FAMILIES == (*STUFF, *sorted(KNOWN))
+    assert (*STUFF, *sorted(KNOWN)) == FAMILIES
     bus, cone = FAMILIES.index("bus"), FAMILIES.index("cone")
     assert pool.family_of_asset.tolist() == [*range(FIRST_ASSET), *[bus, cone, len(FAMILIES)] * 3]
     for place, world in ((0, 0), (1, 2)):
