@@ -204,4 +204,11 @@ def _save_onnx(
             verbose=False,
         )
     assert program is not None
+    for wanted, value in zip(dynamic_shapes, program.model_proto.graph.input, strict=True):
+        fixed = [axis for axis in wanted if not value.type.tensor_type.shape.dim[axis].dim_param]
+        if fixed:
+            raise MismatchError(
+                f"{path.name}: the export fixed axis {fixed[0]} of {value.name} at its sample's size, and any size is "
+                "wanted; something in the network decides by that size"
+            )
     onnx.save(program.model_proto, path)

@@ -85,18 +85,19 @@ def draw_overlay(
     return canvas
 
 
-def side_by_side(before: np.ndarray, after: np.ndarray, captions: tuple[str, str]) -> np.ndarray:
-    """Two overlays ([H, W, 3] uint8 RGB) next to each other under their captions, as one still."""
+def one_above_other(before: np.ndarray, after: np.ndarray, captions: tuple[str, str]) -> np.ndarray:
+    """Two overlays ([H, W, 3] uint8 RGB), each under its caption, as one still."""
     gap, bar = 16, 72
-    height = bar + max(before.shape[0], after.shape[0]) + gap
-    canvas = np.empty((height, before.shape[1] + after.shape[1] + 3 * gap, 3), np.uint8)
+    width = max(before.shape[1], after.shape[1]) + 2 * gap
+    canvas = np.empty((before.shape[0] + after.shape[0] + 2 * bar + gap, width, 3), np.uint8)
     canvas[:] = INK
-    left = gap
+    top = 0
     for picture, caption, colour in zip((before, after), captions, (LEVEL_COLOURS[Level.STOP], TEAL), strict=True):
-        fill_round(canvas, (left, 20, left + 6, bar - 18), 3, colour)
-        put_text(canvas, shortened(caption, picture.shape[1] - 40, 28, SEMIBOLD), left + 20, 37, 28, TEXT, SEMIBOLD)
-        canvas[bar : bar + picture.shape[0], left : left + picture.shape[1]] = picture
-        left += picture.shape[1] + gap
+        fill_round(canvas, (gap, top + 20, gap + 6, top + bar - 18), 3, colour)
+        put_text(canvas, shortened(caption, width - 3 * gap - 40, 28, SEMIBOLD), gap + 20, top + 37, 28, TEXT, SEMIBOLD)
+        top += bar
+        canvas[top : top + picture.shape[0], gap : gap + picture.shape[1]] = picture
+        top += picture.shape[0]
     return canvas
 
 

@@ -31,6 +31,7 @@ _REACH_M = 48.0  # the view is drawn this far, or as far as ranges are told
 _COARSE = 2
 _UNSEEN: Colour = (14, 18, 24)
 _HATCH: Colour = (33, 41, 53)
+_RIM: Colour = (84, 97, 114)  # around the legend's swatches: the darkest are as dark as what is behind them
 _SEEN: Colour = (40, 49, 62)
 _LAYERS: dict[str, tuple[Colour, float]] = {  # bottom to top: colour and opacity at probability 1
     "drivable": ((66, 82, 101), 0.95),
@@ -180,6 +181,7 @@ def _draw_words(panel: np.ndarray, layers: BevLayers | None) -> None:
     marks = [*known, ("novelty", tuple(ramp()[190].tolist()))] if layers is not None else [("in view", _SEEN)]
     left, middle = 14, height - 18
     for name, tint in marks:
+        fill_round(panel, (left - 1, middle - 7, left + 13, middle + 7), 5, _RIM)
         fill_round(panel, (left, middle - 6, left + 12, middle + 6), 4, tint)
         left = put_text(panel, name, left + 18, middle, 13, MUTED) + 14
     swatch = panel[max(middle - 6, 0) : max(middle + 6, 0), left : left + 12]

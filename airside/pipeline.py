@@ -19,7 +19,7 @@ from airside.bank.store import BankStore
 from airside.cameras.fit import fit_to_network
 from airside.config import CameraConfig, SiteConfig
 from airside.engine.engine import Engine
-from airside.errors import AirsideError, InputError
+from airside.errors import AirsideError, InputError, MismatchError
 from airside.fusion.bev_layers import BevLayers, bev_layers
 from airside.fusion.mounted import MountedView
 from airside.fusion.place import place
@@ -125,7 +125,8 @@ class Pipeline:
     def tick(self, frame: Frame, *, live: bool = False) -> Tick:
         """Everything airside says of one frame. ``live``: the frame's time is this machine's monotonic clock.
 
-        Raises :class:`InputError` for a frame of no use (see :meth:`blind_record`); the next one may be.
+        Raises :class:`InputError` for a frame of no use (see :meth:`blind_record`); the next one may be. Raises
+        :class:`MismatchError` when the first frame has another shape than the rig's camera.
         """
         clock = _StageClock()
         bank_health = self._follow_head()
@@ -159,7 +160,7 @@ class Pipeline:
             places = tuple(place(region, seen_from.view, depth_m) for region in regions)
             clock.lap("fusion")
         if seen_from is not None and seen_from.above is not None:
-            bev = self._from_above(tokens, seen_from.above, score_map, net)
+            bev = self._from_above(tokens, seen_from.above, score_map)
             clock.lap("bev")
         sightings = tuple(self._sighting(*pair, frame) for pair in zip(regions, places, strict=True))
         clock.lap("alerts")
@@ -245,17 +246,22 @@ class Pipeline:
         """Made anew only when the frames change their size."""
         if self._mount is None:
             return None
-        if self._viewpoint is None or self._viewpoint[0] != frame.image.shape:
-            shape = frame.image.shape
-            self._viewpoint = shape, viewpoint(self._mount, self._engine.manifest, shape, net)
+        shape = frame.image.shape
+        if self._viewpoint is None or self._viewpoint[0] != shape:
+            try:
+                self._viewpoint = shape, viewpoint(self._mount, self._engine.manifest, shape, net)
+            except MismatchError as error:
+                if self._viewpoint is None:  # the rig is that of another camera
+                    raise
+                raise InputError(str(error)) from error  # it fitted before: one odd picture, the next may be right
         return self._viewpoint[1]
 
-    def _from_above(self, tokens: np.ndarray, above: BevView, score_map: OodMap, net: NetworkInput) -> BevLayers:
+    def _from_above(self, tokens: np.ndarray, above: BevView, score_map: OodMap) -> BevLayers:
         maps, spec = self._engine.bev(tokens[None], above), self._engine.manifest.bev
         assert spec is not None  # there would be no view from above
         _require_finite(maps.layers, "bird's-eye view")
         _require_finite(maps.depth_probability, "depth distribution")
-        return bev_layers(maps, spec, above, score_map.ood_score, net.observed)
+        return bev_layers(maps, spec, above, score_map.ood_score)
 
     def _sighting(self, region: Region, placement: Placement | None, frame: Frame) -> Sighting:
         height, width = frame.image.shape[:2]

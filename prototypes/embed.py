@@ -29,7 +29,7 @@ def embed(checkpoint: Path, report: Report, out: Path = ASSETS, cache: Path | No
     """Write ``out``/model, ``out``/bank and ``out``/demo anew."""
     for part in ("model", "bank", "demo"):
         shutil.rmtree(out / part, ignore_errors=True)
-    export(load_network(checkpoint), out / "model", "airside-mini", "airside apron simulator (training/apron)")
+    export(load_network(checkpoint), out / "model")
     build_apron(out / "model", out / "bank", report, cache=cache)
     embed_demo(DEMO, out / "demo", report)
 

@@ -23,7 +23,7 @@ _FOCAL_PX, _NEAR_M = 196.0, 4.0  # of NetworkRig.ray_features
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rigs:
-    """``intrinsics`` [B, N, 4] fx, fy, cx, cy and ``ego_from_cam`` [B, N, 4, 4], float32, of pictures of ``size_px``."""
+    """``intrinsics`` [B, N, 4] fx, fy, cx, cy; ``ego_from_cam`` [B, N, 4, 4]; float32, of pictures of ``size_px``."""
 
     intrinsics: Tensor
     ego_from_cam: Tensor

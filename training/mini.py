@@ -38,6 +38,7 @@ from training.network import (
     CosineClassifier,
     Mini,
     MiniConfig,
+    bev_shape,
     normalise,
     some_rig,
     told_unit_tokens,
@@ -90,7 +91,7 @@ class Model(nn.Module):
         self.network = Mini(config)
         self.assets = CosineClassifier(config.width, assets)
         self.families = CosineClassifier(config.width, len(FAMILIES))
-        self.simple_bev = told_unit_tokens(SimpleBev(config.width, some_rig(config), channels=config.bev_channels))
+        self.simple_bev = told_unit_tokens(SimpleBev(config.width, some_rig(config), **bev_shape(config)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -224,8 +225,10 @@ def _bev_losses(model: Model, tokens: Tensor, batch: Batch, recipe: Recipe) -> t
     in_view = batch.visible & (batch.alive.all(dim=1)[:, None, None] | batch.rigs.in_view(head.grid, batch.alive))
     depth_m = batch.truth.depth_m[-stops * cameras :].unflatten(0, (stops, cameras)).float()
     depth_m = depth_m * (batch.rigs.intrinsics[..., 0] / FOCAL_PX)[..., None, None]
-    layers = [bev_cross_entropy(x, batch.bev[: len(x)], in_view[: len(x)], recipe.bev_positive) for x in (logits, compared)]
-    bev, compared_loss = (_mean(x) for x in layers)
+    bev, compared_loss = (
+        _mean(bev_cross_entropy(said, batch.bev[: len(said)], in_view[: len(said)], recipe.bev_positive))
+        for said in (logits, compared)
+    )
     bins = _mean(depth_bin_cross_entropy(probability.float(), depth_m, head.bins))
     figures = {"bev": bev, "simple_bev": compared_loss, "bins": bins}
     for name, said in (("iou", logits), ("simple_iou", compared)):

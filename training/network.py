@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TypeVar
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 import torch
 from timm.layers import PatchEmbed
@@ -12,6 +12,7 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 from torch.nn import functional
 
+from airside.geometry.bev_grid import BevGrid
 from airside.geometry.camera_model import PinholeCamera
 from airside.geometry.splat_table import NetworkRig
 from airside.geometry.transforms import ego_from_mounted_cam
@@ -41,6 +42,7 @@ class MiniConfig:
     depth_channels: tuple[int, ...] = (24, 48, 96, 96)
     depth_max_m: float = 100.0
     bev_channels: int = 64
+    bev_grid: BevGrid = field(default_factory=BevGrid)
 
 
 class DetailedPatchEmbed(PatchEmbed):
@@ -104,12 +106,12 @@ def token_levels(trunk: VisionTransformer, images: Tensor, blocks: Sequence[int]
     tokens = trunk.patch_embed(images) + trunk.pos_embed
     prefix = torch.cat([trunk.cls_token, trunk.reg_token], dim=1).expand(tokens.shape[0], -1, -1)
     tokens = torch.cat([prefix.to(tokens.dtype), tokens], dim=1)
-    found = []
-    for number, block in enumerate(trunk.blocks):
+    after = []
+    for block in trunk.blocks:
         tokens = block(tokens)
-        if number in blocks:
-            found.append(tokens)
-    return [trunk.norm(t)[:, prefix.shape[1] :].unflatten(1, trunk.patch_embed.grid_size) for t in (*found, tokens)]
+        after.append(tokens)
+    wanted = [*(after[number] for number in blocks), tokens]
+    return [trunk.norm(t)[:, prefix.shape[1] :].unflatten(1, trunk.patch_embed.grid_size) for t in wanted]
 
 
 class Mini(nn.Module):
@@ -122,13 +124,18 @@ class Mini(nn.Module):
         self.depth = DptDecoder(
             config.width, config.depth_features, config.depth_channels, config.depth_max_m, config.patch_px // 2
         )
-        self.bev = told_unit_tokens(LiftSplat(config.width, some_rig(config), channels=config.bev_channels))
+        self.bev = told_unit_tokens(LiftSplat(config.width, some_rig(config), **bev_shape(config)))
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Normalised pictures [B, 3, H, W] -> tokens [B, Hp, Wp, C] of unit length, and depth [B, H / 2, W / 2] in
         metres along the optical axis as if seen through :data:`FOCAL_PX`."""
         *levels, last = token_levels(self.trunk, images, self.config.depth_blocks)
         return functional.normalize(last.float(), dim=-1), self.depth(levels).float()
+
+
+def bev_shape(config: MiniConfig) -> dict[str, Any]:
+    """What the heads of ``config`` are built with."""
+    return {"grid": config.bev_grid, "channels": config.bev_channels}
 
 
 def told_unit_tokens(head: Head) -> Head:
@@ -142,7 +149,7 @@ def told_unit_tokens(head: Head) -> Head:
 
 
 def some_rig(config: MiniConfig) -> NetworkRig:
-    """One camera: a head needs a rig to be built, and this one's is replaced (``with_rig``, ``training.batched_lift``)."""
+    """One camera: a head needs a rig to be built; others replace it (``with_rig``, ``training.batched_lift``)."""
     height, width = config.height_px, config.width_px
     camera = PinholeCamera(fx=width / 2, fy=width / 2, cx=width / 2, cy=height / 2, width=width, height=height)
     return NetworkRig(

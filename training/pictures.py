@@ -1,7 +1,7 @@
 """Render the training pictures: ``python -m training.pictures --out DIR``. Resumes; one world, two files.
 
 ``DIR/shardNNN.npz`` holds single pictures of the world: ``rgb`` [F, H, W, 3] uint8, ``asset`` [F, Hp, Wp] int16 (stuff
-index, or ``FIRST_ASSET`` + the asset's slot in this world), ``purity`` [F, Hp, Wp] uint8 (share of the patch that shows it, 0..255),
+index, or ``FIRST_ASSET`` + the asset's slot in this world), ``purity`` [F, Hp, Wp] uint8 (share of the patch, 0..255),
 ``depth_m`` [F, H / 2, W / 2] float16 (every second pixel; inf: sky), ``focal_px`` [F] float32 and ``families`` [A] of
 the world's assets. ``DIR/rigs/shardNNN.npz`` holds what six cameras of a vehicle see there
 (:class:`training.multitask.shards.Shard`), the rig mounted anew at every stop. Some pictures are stored corrupted.

@@ -27,7 +27,7 @@ _NUMBER = {name: k for k, name in enumerate(FAMILIES)} | dict.fromkeys(CLUTTER, 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Truth:
-    """Pictures and what they show: ``rgb`` [P, H, W, 3] uint8; ``asset`` [P, Hp, Wp] int32, ``purity`` [P, Hp, Wp] uint8;
+    """Pictures and what they show: ``rgb`` [P, H, W, 3] uint8; ``asset`` int32, ``purity`` uint8 [P, Hp, Wp];
     ``depth_m`` [P, H / 2, W / 2] float16 as if seen through ``FOCAL_PX`` (inf: none)."""
 
     rgb: Tensor
@@ -136,17 +136,16 @@ class Pool:
         return Truth(*(torch.tensor(a) for a in (x["rgb"], number, x["purity"], depth)))
 
     def _take(self, world: int, singles: Truth, stops: Stops | None, families: list[str]) -> None:
+        unlike = InputError(f"world {world} in {self._folder} is unlike the others; delete the folder, make all anew")
         if families != self._families or (stops is None) != (self.stops is None):
-            raise InputError(f"world {world} in {self._folder} is unlike the others; delete the folder, make all anew")
+            raise unlike
         at, pairs = len(self._taken), list(zip(_columns(self.singles), _columns(singles), strict=True))
         if stops is not None and self.stops is not None:
             pairs += zip(_columns(self.stops.pictures), _columns(stops.pictures), strict=True)
             pairs += zip(_rig_columns(self.stops), _rig_columns(stops), strict=True)
+        if any(len(room) != len(came) * self._worlds for room, came in pairs):
+            raise unlike
         for room, came in pairs:
-            if len(room) != len(came) * self._worlds:
-                raise InputError(
-                    f"world {world} in {self._folder} is unlike the others; delete the folder, make all anew"
-                )
             room[at * len(came) : (at + 1) * len(came)] = came.to(self._device, non_blocking=True)
         self._taken.append(world)
 

@@ -29,7 +29,7 @@ from airside.engine.engine import Engine
 from airside.engine.onnx import load_engine
 from airside.errors import CorruptError
 from airside.messages import Box, Kind, Sighting, TickRecord
-from airside.overlay import side_by_side
+from airside.overlay import one_above_other
 from airside.pipeline import Pipeline
 
 MATCH_COVER = 0.3  # of the smaller box: a sighting and a true object that share this much are the same
@@ -159,7 +159,7 @@ def load_script(assets: Path) -> Script:
 
 
 def write_still(out: Path, script: Script, before: Sequence[TickRecord], after: Sequence[TickRecord]) -> None:
-    """Before and after, side by side, in the tick that shows most of the story: flagged, then named, the other still
+    """Before and after in the tick that shows most of the story: flagged, then named, the other still
     flagged; of equal ticks the one with the largest taught object."""
 
     def worth(tick: int) -> tuple[int, float]:
@@ -174,7 +174,7 @@ def write_still(out: Path, script: Script, before: Sequence[TickRecord], after: 
     best = max(range(len(script.truth)), key=worth)
     pictures = [_film_frame(out / part / "overlay.mp4", best) for part in ("before", "after")]
     captions = ("before: not in the bank", f"after five pictures: {script.unknown_type.replace('_', ' ')}")
-    both = side_by_side(pictures[0], pictures[1], captions)
+    both = one_above_other(pictures[0], pictures[1], captions)
     ok, png = cv2.imencode(".png", cv2.cvtColor(both, cv2.COLOR_RGB2BGR))
     assert ok
     (out / "before_after.png").write_bytes(png.tobytes())

@@ -28,7 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, metavar="DIR", required=True, help="folder for the results")
     add_bank_option(parser, required=False)
     add_model_option(parser)
-    parser.add_argument("--rig", type=Path, metavar="FILE", help="camera mounting: gives ranges and bearings")
+    parser.add_argument(
+        "--rig", type=Path, metavar="FILE", help="camera mounting: gives ranges and the view from above"
+    )
     parser.add_argument("--camera", metavar="NAME", help="which camera of the rig this is (default: its only one)")
     parser.add_argument("--site", type=Path, metavar="FILE", help="the site's distances and limits")
     parser.add_argument("--method", metavar="NAME", default=DEFAULT_METHOD,

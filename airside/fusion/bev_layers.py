@@ -35,7 +35,7 @@ def view_from_above(view: MountedView, spec: BevSpec) -> BevView:
     return observed_only(bev_view(rig, spec.grid, spec.bins, spec.height_range_m), view.observed[None])
 
 
-def bev_layers(maps: BevMaps, spec: BevSpec, above: BevView, ood_score: np.ndarray, observed: np.ndarray) -> BevLayers:
-    """``ood_score`` [Hp, Wp] float and ``observed`` [Hp, Wp] bool of the one camera behind ``maps``."""
-    patch_map = np.where(observed, ood_score, np.nan)[None]
-    return BevLayers(spec.grid, spec.layers, maps.layers, lift_map(patch_map, maps.depth_probability, above.table))
+def bev_layers(maps: BevMaps, spec: BevSpec, above: BevView, ood_score: np.ndarray) -> BevLayers:
+    """``ood_score`` [Hp, Wp] float of the one camera behind ``maps``, whose view is ``above``."""
+    unknown = lift_map(ood_score[None], maps.depth_probability, above.table)
+    return BevLayers(spec.grid, spec.layers, maps.layers, unknown)

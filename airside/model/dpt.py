@@ -68,7 +68,8 @@ class DptDecoder(nn.Module):
         Unit and polarity as the class says. Raises :class:`UsageError` on another number of maps or another shape.
         """
         shapes = [tuple(t.shape) for t in tokens]
-        if len(shapes) != LEVELS or len(set(shapes)) != 1 or len(shapes[0]) != 4 or shapes[0][3] != self.width:
+        alike = all(shape == shapes[0] for shape in shapes)  # not a set: hashing fixes the batch of an export
+        if len(shapes) != LEVELS or not alike or len(shapes[0]) != 4 or shapes[0][3] != self.width:
             raise UsageError(f"wanted {LEVELS} token maps [B, Hp, Wp, {self.width}] of one shape, got {shapes}")
         _, hp, wp, _ = shapes[0]
         levels = [

@@ -16,7 +16,7 @@ from airside.cameras.sources import open_camera
 from airside.drawing import put_text, shortened, smooth_closed, text_width
 from airside.errors import InputError, StorageError, UsageError
 from airside.messages import Frame, Health, HealthState, Kind, Level, Placement, Region, Sighting, TickRecord
-from airside.overlay import draw_overlay, side_by_side
+from airside.overlay import draw_overlay, one_above_other
 from airside.overlay_text import FOOTER, HEADER, LEVEL_COLOURS, detail_of, frame_colour, sighting_colour
 from airside.video_writer import VideoWriter
 
@@ -191,12 +191,12 @@ def test_refuses(score: np.ndarray, threshold: float, message: str) -> None:
         draw(frame(), record(), score, threshold)
 
 
-def test_side_by_side() -> None:
+def test_one_above_other() -> None:
     before, after = np.full((100, 300, 3), 60, np.uint8), np.full((120, 200, 3), 160, np.uint8)
-    still = side_by_side(before, after, ("Before", "After " * 100))
-    assert still.shape[1] == 300 + 200 + 3 * 16
-    assert (still == 60).all(axis=2).sum() >= 300 * 100
-    assert (still == 160).all(axis=2).sum() >= 200 * 120
+    still = one_above_other(before, after, ("Before", "After " * 100))
+    assert still.shape == (100 + 120 + 2 * 72 + 16, 300 + 2 * 16, 3)
+    assert (still[72:172, 16:316] == 60).all()
+    assert (still[244:364, 16:216] == 160).all()
 
 
 def test_type() -> None:

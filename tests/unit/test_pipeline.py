@@ -186,6 +186,8 @@ def test_letterbox_bars_are_never_seen_from_above(full: Made) -> None:
     centres = TINY_BEV.grid.centres_xy_m()
     beyond = np.abs(centres[..., 1]) > 0.6 * np.abs(centres[..., 0])  # half the picture is 0.57 of its focal length
     assert np.isnan(tick.bev.unknown[beyond]).all()
+    assert (tick.bev.layers[:, beyond] == 0).all()
+    assert (wide.bev.layers[:, beyond] > 0).any()
     assert np.isfinite(wide.bev.unknown[beyond]).any()
 
 
@@ -193,6 +195,11 @@ def test_a_camera_of_another_shape_than_the_rig_s_is_refused(full: Made) -> None
     image = np.ascontiguousarray(_frame(RED, 1).image[:, :112])
     with pytest.raises(MismatchError, match="another shape; give the rig file of this camera"):
         _pipeline(full.engine, full.store, mount=MOUNT).tick(Frame("front", image, 1, 0))
+    pipeline = _pipeline(full.engine, full.store, mount=MOUNT)
+    pipeline.tick(_frame(RED, 0))
+    with pytest.raises(InputError, match="another shape"):  # one odd picture ends no run
+        pipeline.tick(Frame("front", image, 1, 1))
+    assert pipeline.tick(_frame(RED, 2)).record.valid
 
 
 def test_a_registered_object_is_named_from_the_next_tick_on(engine: OnnxEngine, store: BankStore) -> None:

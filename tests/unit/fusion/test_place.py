@@ -148,18 +148,32 @@ def test_what_is_beside_the_region_does_not_count() -> None:
 
 
 def test_what_shines_through_does_not_count() -> None:
-    """A third of the region's pixels show what is 20 m behind it, a tenth are nearer by a mistake."""
+    """A third of the region's pixels show what is 20 m behind it, a fifth are nearer by a mistake."""
     region = box_at(12.0, 0.0)
     depth = depth_with(region, 12.0)
     mask = np.argwhere(depth != ground_depth())
     rng = np.random.default_rng(0)
     rng.shuffle(mask)
-    behind, before = mask[: len(mask) // 3], mask[-len(mask) // 10 :]
+    behind, before = mask[: len(mask) // 3], mask[-len(mask) // 5 :]
     depth[tuple(behind.T)] += 20
     depth[tuple(before.T)] = 4
     found = placed(region, depth)
     assert found.range_m == pytest.approx(12.0, rel=0.03)
     assert span(found, 0)[1] < 13
+
+
+def test_a_footprint_is_no_deeper_than_the_thing_is_wide() -> None:
+    """A blurred edge: over a face at 15 m depth runs on, without a jump, to what is 12 m behind."""
+    region = box_at(15.0, 0.0)
+    depth = depth_with(region, 15.0)
+    rows = np.flatnonzero((depth != ground_depth()).any(axis=1))
+    for step, row in enumerate(rows[: len(rows) // 2][::-1]):
+        columns = np.flatnonzero(depth[row] != ground_depth()[row])
+        depth[row, columns] += 12 * step / (len(rows) // 2)
+    found = placed(region, depth)
+    near, far = span(found, 0)
+    assert near == pytest.approx(15.0, abs=0.5)
+    assert far < 17.6
 
 
 def test_too_few_pixels_say_nothing() -> None:

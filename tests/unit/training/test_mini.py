@@ -1,7 +1,8 @@
-"""The training recipe: it refuses what it does not understand, and goes on where it was stopped."""
+"""The training of airside-mini: labels stay with their pictures, and it goes on where it was stopped."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,80 +11,42 @@ import pytest
 import torch
 import yaml
 
+from airside.config import load_settings
+from airside.errors import UsageError
+from tests.mini_data import RECIPE, TINY, write_world
 from training import mini
-from training.apron.renderer import STUFF
-from training.mini import Pictures, Recipe, draw_batch, learning_rate_at, load_pictures, load_recipe, train
-from training.network import MiniConfig
+from training.mini import CHECKPOINT, Model, Recipe, draw_batch, loss_of, new_model, optimisers, train
 from training.pictures import FIRST_ASSET
+from training.pool import Pool
 
-TINY = MiniConfig(height_px=56, width_px=70, width=32, depth=2, heads=2)
-RECIPE = Recipe(
-    steps=6,
-    batch=3,
-    window=(3, 4),
-    keep=0.7,
-    full_from=0.5,
-    learning_rate=0.01,
-    weight_decay=0.05,
-    warmup=2,
-    ema=0.99,
-    family_weight=1.0,
-    depth_weight=0.3,
-    stuff_weight=0.3,
-    min_purity=0.45,
-    seed=1,
-    threads=1,
-)
-FAMILIES = ("bus", "cone", "clutter")
-SHIPPED = Path(__file__).parents[3] / "configs" / "training" / "mini.yaml"
-
-
-def _write_shard(folder: Path, shard: int, frames: int = 4, families: tuple[str, ...] = FAMILIES) -> None:
-    """Noise, with tarmac below and one asset in each corner."""
-    rng = np.random.default_rng(shard)
-    asset = np.ones((frames, 4, 5), np.int16)
-    first = FIRST_ASSET + shard * len(families)
-    for k, (row, col) in enumerate(((0, 0), (0, 3), (2, 3))):
-        asset[:, row : row + 2, col : col + 2] = first + k
-    np.savez(
-        folder / f"shard{shard:03d}.npz",
-        rgb=rng.integers(0, 256, (frames, 56, 70, 3), np.uint8),
-        asset=asset,
-        purity=rng.integers(100, 256, asset.shape, np.uint8),
-        depth_m=rng.uniform(2, 40, (frames, 28, 35)).astype(np.float16),
-        view=np.full((frames, 7), np.pi / 2, np.float32),
-        families=np.array(families),
-    )
+CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Pictures:
+def pool(tmp_path_factory: pytest.TempPathFactory) -> Pool:
     folder = tmp_path_factory.mktemp("pictures")
-    for shard in range(2):
-        _write_shard(folder, shard)
-    return load_pictures(folder)
+    for world in range(2):
+        write_world(folder, world)
+    return Pool(folder, 2, CPU)
 
 
-@pytest.fixture(autouse=True)
-def _keep_threads() -> object:
-    threads = torch.get_num_threads()
-    yield
-    torch.set_num_threads(threads)
+def fresh(pool: Pool, recipe: Recipe = RECIPE) -> Model:
+    return new_model(pool, recipe, TINY, CPU)
 
 
 def _weights(out: Path) -> dict[str, torch.Tensor]:
-    saved = torch.load(out / "checkpoint.pt", weights_only=True)
+    saved = torch.load(out / CHECKPOINT, weights_only=True)
     assert saved["step"] == RECIPE.steps
     return {**saved["model"], **{f"average.{k}": v for k, v in saved["average"].items()}}
 
 
 def test_a_killed_and_resumed_training_repeats_an_uninterrupted_one(
-    pictures: Pictures, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    pool: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     whole.mkdir()
     parts.mkdir()
-    train(pictures, RECIPE, whole, TINY, checkpoint_every=3)
+    train(fresh(pool), pool, RECIPE, whole, checkpoint_every=3)
 
     kept, steps = mini.save, []
 
@@ -95,137 +58,104 @@ def test_a_killed_and_resumed_training_repeats_an_uninterrupted_one(
     with monkeypatch.context() as patch:
         patch.setattr(mini, "save", save_and_die)
         with pytest.raises(KeyboardInterrupt):
-            train(pictures, RECIPE, parts, TINY, checkpoint_every=3)
+            train(fresh(pool), pool, RECIPE, parts, checkpoint_every=3)
     assert steps == [3]
     torch.rand(17)  # another process has drawn other global random numbers by now
-    train(pictures, RECIPE, parts, TINY, checkpoint_every=3)
+    train(fresh(pool), pool, RECIPE, parts, checkpoint_every=3)
 
-    wanted, got = _weights(whole), _weights(parts)
+    wanted, got, start = _weights(whole), _weights(parts), fresh(pool).state_dict()
     assert wanted.keys() == got.keys()
     for name, value in wanted.items():
-        torch.testing.assert_close(got[name], value, atol=1e-6, rtol=1e-5, msg=lambda m, name=name: f"{name}: {m}")
-    start = mini.Model(TINY, len(pictures.family_of_asset), len(pictures.families)).state_dict()
-    assert all((wanted[name] != start[name]).any() for name in start if name.endswith("qkv.weight"))
+        torch.testing.assert_close(got[name], value, atol=1e-5, rtol=1e-4, msg=lambda m, name=name: f"{name}: {m}")
+    for part in ("trunk.blocks.0.attn.qkv", "depth.head_depth", "bev.adapter", "bev.depth.0"):
+        assert (wanted[f"network.{part}.weight"] != start[f"network.{part}.weight"]).any(), part
 
 
-def test_a_finished_training_does_nothing_more(
-    pictures: Pictures, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_finished_training_does_nothing_more(pool: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     short = replace(RECIPE, steps=1)
-    train(pictures, short, tmp_path, TINY)
+    train(fresh(pool), pool, short, tmp_path)
     monkeypatch.setattr(mini, "loss_of", None)
-    train(pictures, short, tmp_path, TINY)
+    train(fresh(pool), pool, short, tmp_path)
 
 
-def test_the_loss_falls(pictures: Pictures, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    losses: list[float] = []
-    original = mini.loss_of
+def test_a_training_by_the_clock_ends_with_it(pool: Pool, tmp_path: Path) -> None:
+    train(fresh(pool), pool, replace(RECIPE, steps=100000), tmp_path, minutes=1e-6)
+    assert torch.load(tmp_path / CHECKPOINT, weights_only=True)["step"] == 1
+    assert len((tmp_path / "curve.csv").read_text().splitlines()) == 2
 
-    def noted(*args: object) -> object:
-        loss, figures = original(*args)
-        losses.append(figures["loss"])
-        return loss, figures
 
-    monkeypatch.setattr(mini, "loss_of", noted)
-    train(pictures, replace(RECIPE, steps=25), tmp_path, TINY)
-    assert np.mean(losses[-5:]) < 0.9 * np.mean(losses[:5])
+def test_every_loss_falls(pool: Pool) -> None:
+    recipe = replace(RECIPE, lost=0.0)
+    model, rows = fresh(pool), []
+    opts = optimisers(model, recipe)
+    for step in range(40):
+        generator = torch.Generator().manual_seed(step)
+        batch = draw_batch(pool, recipe, TINY, generator)
+        loss, figures = loss_of(model, batch, pool.family_of_asset, recipe, generator)
+        loss.backward()
+        for opt in opts:
+            opt.step()
+            opt.zero_grad()
+        rows.append({name: float(value) for name, value in figures.items()})
+    for name in ("asset", "family", "depth", "bev", "simple_bev", "bins"):
+        first, last = (np.mean([row[name] for row in part]) for part in (rows[:5], rows[-5:]))
+        assert last < first, name
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_pictures_and_labels_of_a_batch_belong_together(pool: Pool, seed: int) -> None:
+    """Every picture is painted with its labels, so each patch must still show its label, mirrored or not."""
+    batch = draw_batch(pool, replace(RECIPE, lost=1.0), TINY, torch.Generator().manual_seed(seed))
+    truth = batch.truth
+    assert truth.rgb.shape == (3 + 2 * 2, 56, 70, 3)
+    local = torch.where(truth.asset >= FIRST_ASSET, (truth.asset - FIRST_ASSET) % 3 + FIRST_ASSET, truth.asset)
+    shown, deep = truth.rgb[:, ::14, ::14, 0], truth.depth_m[:, ::7, ::7].float()
+    black = (shown == 0).flatten(1).all(dim=1)
+    assert not black[:3].any()
+    assert (shown[~black] == 20 * local[~black] + 10).all()
+    assert (truth.purity[~black] == 20 * local[~black] + 40).all()
+    assert (truth.purity[black] == 0).all()
+    assert truth.depth_m[black].isinf().all()
+    focal = torch.tensor([98.0] * 3 + [40.0] * 4)[:, None, None]
+    torch.testing.assert_close(deep[~black], ((local + 1) * 196 / focal)[~black], rtol=2e-3, atol=0)
+    assert batch.alive.shape == (2, 2)
+    for stop in range(2):  # cameras are black, or the vehicle has none: not both at one stop
+        assert batch.alive[stop].all() or not black[3 + 2 * stop : 5 + 2 * stop].any()
+
+
+def test_a_mirrored_stop_mirrors_its_ground(pool: Pool) -> None:
+    assert pool.stops is not None
+    kinds = set()
+    for seed in range(8):
+        batch = draw_batch(pool, RECIPE, TINY, torch.Generator().manual_seed(seed))
+        assert batch.rigs is not None
+        for stop in range(2):
+            turned = bool(batch.rigs.ego_from_cam[stop, 1, 1, 2] * pool.stops.ego_from_cam[0, 1, 1, 2] < 0)
+            same = [torch.equal(batch.bev[stop], bev.float()) for bev in pool.stops.bev]
+            flipped = [torch.equal(batch.bev[stop], bev.flip(-1).float()) for bev in pool.stops.bev]
+            assert any(flipped if turned else same)
+            assert not any(same if turned else flipped)
+            kinds.add(turned)
+    assert kinds == {True, False}
 
 
 def test_the_shipped_recipe_loads() -> None:
-    recipe = load_recipe(SHIPPED)
+    recipe = load_settings(Recipe, mini.RECIPE)
     assert recipe.steps > 1000
-    assert isinstance(recipe.window, tuple)
+    assert recipe.bev_positive[0] > 1
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [({"learning_rat": 1}, "unknown keys.*learning_rat"), ({"steps": None}, "missing keys.*steps")],
-)
-def test_unknown_and_missing_recipe_keys_are_refused(change: dict[str, object], message: str, tmp_path: Path) -> None:
-    raw = {k: v for k, v in (yaml.safe_load(SHIPPED.read_text()) | change).items() if v is not None}
+@pytest.mark.parametrize("change", [{"learning_rat": 1}, {"steps": None}])
+def test_unknown_and_missing_recipe_keys_are_refused(change: dict[str, object], tmp_path: Path) -> None:
+    raw = {k: v for k, v in (yaml.safe_load(mini.RECIPE.read_text()) | change).items() if v is not None}
     (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(raw))
-    with pytest.raises(SystemExit, match=message):
-        load_recipe(tmp_path / "recipe.yaml")
+    with pytest.raises(UsageError, match=re.escape(next(iter(change)))):
+        load_settings(Recipe, tmp_path / "recipe.yaml")
 
 
-def test_families_are_stuff_then_the_known_and_clutter_is_none_of_them(pictures: Pictures) -> None:
-    assert pictures.families == (*STUFF, "bus", "cone")
-    n = len(STUFF)
-    assert pictures.family_of_asset.tolist() == [*range(n), n, n + 1, n + 2, n, n + 1, n + 2]
-    assert len(pictures) == 8
-
-
-def test_no_pictures_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(SystemExit, match=r"python -m training\.pictures"):
-        load_pictures(tmp_path)
-
-
-def test_half_written_shards_are_left_aside(tmp_path: Path) -> None:
-    _write_shard(tmp_path, 0)
-    (tmp_path / "shard001.part.npz").write_bytes(b"half")
-    assert len(load_pictures(tmp_path)) == 4
-
-
-def test_a_missing_shard_is_refused(tmp_path: Path) -> None:
-    for shard in (0, 2):
-        _write_shard(tmp_path, shard)
-    with pytest.raises(SystemExit, match="lacks shard001"):
-        load_pictures(tmp_path)
-
-
-@pytest.mark.parametrize("unlike", [{"frames": 5}, {"families": ("bus", "cone")}])
-def test_shards_of_different_makings_are_refused(tmp_path: Path, unlike: dict[str, object]) -> None:
-    _write_shard(tmp_path, 0)
-    _write_shard(tmp_path, 1, **unlike)  # type: ignore[arg-type]
-    with pytest.raises(SystemExit, match="unlike the shards before"):
-        load_pictures(tmp_path)
-
-
-def test_pictures_and_labels_of_a_batch_belong_together() -> None:
-    """Every picture is painted with its own labels, so each patch must still show its label, flipped or not."""
-    rng = np.random.default_rng(0)
-    asset = rng.integers(0, 8, (6, 4, 5)).astype(np.int16)
-    painted = np.repeat(np.repeat(asset, 14, 1), 14, 2)[..., None].repeat(3, -1).astype(np.uint8) * 30
-    pictures = Pictures(
-        [painted[:3], painted[3:]],
-        asset,
-        (asset * 20 + 40).astype(np.uint8),
-        asset * np.float32(0.5),
-        np.arange(8),
-        STUFF,
-    )
-    for seed, keep in ((0, 1.0), (1, 1.0), (2, 0.5), (3, 0.5)):
-        recipe = replace(RECIPE, batch=8)
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(mini, "augment_light", lambda images, generator: images)
-            patch.setattr(mini, "normalise", lambda images: images.permute(0, 3, 1, 2))
-            batch = draw_batch(pictures, recipe, (2, 3), keep, np.random.default_rng(seed), torch.Generator())
-        assert batch.x.shape == (8, 3, 28, 42)
-        assert 0 <= batch.row <= 2
-        assert 0 <= batch.col <= 2
-        painted_as = batch.x[:, 0].reshape(8, 2, 14, 3, 14)[:, :, 0, :, 0].flatten(1)
-        if batch.keep is not None:
-            assert batch.keep.shape == (8, 3)
-            painted_as = painted_as.gather(1, batch.keep)
-        assert (painted_as == 30 * batch.asset).all()
-        torch.testing.assert_close(batch.purity * 255, (batch.asset * 20 + 40).float())
-        torch.testing.assert_close(batch.log_depth, batch.asset * 0.5)
-
-
-def test_depth_is_learned_as_if_through_one_focal_length() -> None:
-    """A lens twice as long makes a thing at 20 m look as it would at 10 m; the sky stays infinite."""
-    depth = np.full((2, 14, 14), 20, np.float16)
-    depth[:, :7] = np.inf
-    wide, narrow = 2 * np.arctan(28 / (2 * mini.FOCAL_PX)), 2 * np.arctan(28 / (4 * mini.FOCAL_PX))
-    log_depth = mini.canonical_log_depth(depth, np.array([wide, narrow]), 28)
-    assert log_depth.shape == (2, 2, 2)
-    assert np.isinf(log_depth[:, 0]).all()
-    np.testing.assert_allclose(np.exp(log_depth[:, 1, 0]), [20, 10], rtol=1e-3)
-
-
-def test_the_learning_rate_warms_up_and_falls_to_two_percent() -> None:
-    rates = [learning_rate_at(step, replace(RECIPE, steps=100, warmup=10)) for step in range(101)]
-    assert rates[0] == pytest.approx(0.001)
-    assert rates[9] == rates[10] == pytest.approx(0.01)
-    assert rates[100] == pytest.approx(0.0002)
-    assert np.argmax(rates) in (9, 10)
+def test_without_pictures_the_command_says_how_to_make_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["mini", "--pictures", str(tmp_path), "--out", str(tmp_path / "run")])
+    assert mini.main() != 0
+    assert "python -m training.pictures" in capsys.readouterr().err

@@ -1,7 +1,8 @@
-"""airside-mini's network: its tokens are timm's, its windows are placed right, its export repeats it."""
+"""airside-mini's network: its tokens are timm's, its heads read them, its export repeats it."""
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import numpy as np
@@ -10,20 +11,29 @@ import torch
 from timm.models.vision_transformer import VisionTransformer
 
 from airside.engine.onnx import load_engine
+from airside.geometry.bev_grid import BevGrid
+from airside.geometry.bev_view import bev_view
+from airside.model.bev import LiftSplat
 from training import export_mini
 from training.network import (
     IMAGE_MEAN,
     IMAGE_STD,
     CosineClassifier,
+    Mini,
     MiniConfig,
     build_mini,
     normalise,
     patch_tokens,
+    some_rig,
+    token_levels,
+    told_unit_tokens,
     whiten_patch_embedding,
-    window_tokens,
 )
 
-SMALL = MiniConfig(height_px=56, width_px=98, width=32, depth=2, heads=2)
+SMALL = MiniConfig(
+    height_px=56, width_px=98, width=32, depth=2, heads=2, depth_blocks=(0, 0, 1, 1), depth_features=4,
+    depth_channels=(4, 4, 4, 4), bev_channels=8, bev_grid=BevGrid(32, 24, 2.5),
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -45,38 +55,35 @@ def test_patch_tokens_of_the_full_window_are_timms(network: VisionTransformer, i
     assert network.num_prefix_tokens == 1 + SMALL.registers
 
 
-@pytest.mark.parametrize(("row", "col"), [(0, 0), (1, 3), (2, 4)])
-def test_a_window_carries_the_position_embedding_of_its_place(
-    network: VisionTransformer, images: torch.Tensor, row: int, col: int
+def test_levels_are_the_blocks_in_their_order_through_the_norm(
+    network: VisionTransformer, images: torch.Tensor
 ) -> None:
-    """The same tokens as a network whose grid is the window and whose embedding was cut out by hand."""
-    window = normalise(images)[:, :, row * 14 : (row + 2) * 14, col * 14 : (col + 3) * 14]
-    cut = build_mini(MiniConfig(height_px=28, width_px=42, width=32, depth=2, heads=2)).eval()
-    state = network.state_dict()
-    state["pos_embed"] = torch.stack(
-        [state["pos_embed"][0, r * 7 + c] for r in (row, row + 1) for c in (col, col + 1, col + 2)]
-    )[None]
-    cut.load_state_dict(state)
     with torch.no_grad():
-        tokens = window_tokens(network, window, row, col, None)
-        torch.testing.assert_close(tokens, patch_tokens(cut, window).flatten(1, 2), atol=1e-5, rtol=0)
-        if (row, col) != (0, 0):
-            assert (tokens - window_tokens(network, window, 0, 0, None)).abs().max() > 1e-3
+        first, last = token_levels(network, normalise(images), (0,))
+        wanted = network.get_intermediate_layers(normalise(images), [0], norm=True)[0]
+        torch.testing.assert_close(first.flatten(1, 2), wanted, atol=1e-5, rtol=0)
+        torch.testing.assert_close(last, patch_tokens(network, normalise(images)), atol=0, rtol=0)
+    assert (first - last).abs().max() > 1e-3
 
 
-def test_patches_left_out_neither_answer_nor_are_attended_to(network: VisionTransformer, images: torch.Tensor) -> None:
-    """What the left-out patches show changes nothing, and the order of the kept ones is theirs alone."""
-    keep = torch.tensor([[0, 1, 8, 9], [9, 8, 1, 0]])
-    # The detail path looks one pixel beyond a patch: change only patches that touch no kept one.
-    other = images.clone()
-    other[:, 42:, 42:] = 255 - other[:, 42:, 42:]
-    with torch.no_grad():
-        tokens = window_tokens(network, normalise(images), 0, 0, keep)
-        torch.testing.assert_close(tokens, window_tokens(network, normalise(other), 0, 0, keep), atol=1e-5, rtol=0)
-        torch.testing.assert_close(
-            tokens.flip(1), window_tokens(network, normalise(images), 0, 0, keep.flip(1)), atol=1e-5, rtol=0
-        )
-        assert (tokens - window_tokens(network, normalise(images), 0, 0, None)[:, keep[0]]).abs().max() > 1e-3
+def test_mini_tells_unit_tokens_and_depth_of_half_the_size(images: torch.Tensor) -> None:
+    mini = Mini(SMALL)
+    tokens, depth = mini(normalise(images))
+    assert tokens.shape == (2, 4, 7, 32)
+    torch.testing.assert_close(tokens.norm(dim=-1), torch.ones(2, 4, 7))
+    assert depth.shape == (2, 28, 49)
+    assert ((depth > 0) & (depth < SMALL.depth_max_m)).all()
+
+
+def test_heads_for_unit_tokens_start_as_loud_as_others() -> None:
+    torch.manual_seed(0)
+    plain = LiftSplat(32, some_rig(SMALL), channels=8)
+    told = told_unit_tokens(copy.deepcopy(plain))
+    tokens = torch.randn(50, 32)
+    unit = torch.nn.functional.normalize(tokens, dim=-1)
+    weight, loud = plain.adapter.weight, told.adapter.weight
+    assert ((unit @ loud.T).std() / (tokens @ weight.T).std()).item() == pytest.approx(1, abs=0.1)
+    torch.testing.assert_close(told.depth[0].weight[:, 32:], plain.depth[0].weight[:, 32:])
 
 
 def test_the_detail_path_starts_at_zero_and_then_counts(network: VisionTransformer, images: torch.Tensor) -> None:
@@ -118,27 +125,33 @@ def test_the_whitened_embedding_has_no_mean_and_uncorrelated_channels(network: V
 
 
 def test_the_exported_bundle_repeats_torch(
-    network: VisionTransformer, images: torch.Tensor, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    images: torch.Tensor, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    torch.manual_seed(0)
+    mini = Mini(SMALL).eval()
+    rig = some_rig(SMALL)
     with torch.no_grad():
-        network.patch_embed.detail[-1].weight.normal_(std=0.1)
-        tokens = torch.nn.functional.normalize(patch_tokens(network, normalise(images)), dim=-1).numpy()
-    manifest = export_mini.export(network, tmp_path / "bundle", "tiny", "nothing", SMALL)
+        mini.trunk.patch_embed.detail[-1].weight.normal_(std=0.1)
+        tokens, depth = mini(normalise(images))
+        bev = mini.bev.with_rig(rig)(tokens[:1][None]).layers[0].sigmoid().numpy()
+    manifest = export_mini.export(mini, tmp_path / "bundle")
     engine = load_engine(tmp_path / "bundle", threads=1)
-    got = engine.tokens(images.numpy())
+    got = engine.outputs(images.numpy())
     assert (manifest.height_px, manifest.width_px, manifest.token_width, manifest.grid) == (56, 98, 32, (4, 7))
-    np.testing.assert_allclose(got, tokens, atol=1e-4)
-    np.testing.assert_allclose(np.linalg.norm(got, axis=-1), 1, atol=1e-5)
-    np.testing.assert_allclose(engine.tokens(images.numpy()[:1]), got[:1], atol=1e-5)  # any number of cameras
-    assert np.abs(engine.tokens(255 - images.numpy()) - got).max() > 0.01
-    with np.load(tmp_path / "bundle" / "parity.npz") as parity:
-        np.testing.assert_allclose(engine.tokens(parity["images"]), parity["tokens"], atol=1e-4)
+    assert manifest.outputs == ("tokens", "depth", "bev")
+    np.testing.assert_allclose(got.tokens, tokens, atol=1e-4)
+    np.testing.assert_allclose(got.depth, depth, rtol=1e-3)
+    view = bev_view(rig, manifest.bev.grid, manifest.bev.bins, manifest.bev.height_range_m)
+    np.testing.assert_allclose(engine.bev(got.tokens[:1], view).layers, bev, atol=1e-4)
+    np.testing.assert_allclose(engine.tokens(images.numpy()[:1]), got.tokens[:1], atol=1e-5)  # any number of cameras
+    assert np.abs(engine.tokens(255 - images.numpy()) - got.tokens).max() > 0.01
     assert manifest.fingerprint[:12] in capsys.readouterr().out
 
 
-def test_the_averaged_weights_of_a_checkpoint_are_loaded(network: VisionTransformer, tmp_path: Path) -> None:
-    torch.save({"average": network.state_dict(), "model": {}}, tmp_path / "checkpoint.pt")
+def test_the_averaged_weights_of_a_checkpoint_are_loaded(tmp_path: Path) -> None:
+    mini = Mini(SMALL)
+    torch.save({"average": mini.state_dict(), "model": {}}, tmp_path / "checkpoint.pt")
     loaded = export_mini.load_network(tmp_path / "checkpoint.pt", SMALL)
     assert not loaded.training
-    for name, value in network.state_dict().items():
+    for name, value in mini.state_dict().items():
         torch.testing.assert_close(loaded.state_dict()[name], value, atol=0, rtol=0)

@@ -11,7 +11,9 @@ from training import pictures
 from training.apron.families import CLUTTER, KNOWN, UNKNOWN
 from training.apron.scenes import PATCH_PX
 from training.apron.solids import Builder
-from training.pictures import FIRST_ASSET, missing_shards, patch_labels, render_shard, shard_assets
+from training.multitask.shards import open_shard
+from training.patch_labels import patch_labels
+from training.pictures import FIRST_ASSET, RIGS, missing_shards, render_shard, shard_assets
 
 
 def _slow_labels(label: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -30,7 +32,7 @@ def test_patch_labels_equal_a_slow_count(shape: tuple[int, int]) -> None:
     rng = np.random.default_rng(0)
     coarse = rng.integers(0, 9, (1 + shape[0] // 10, 1 + shape[1] // 10))
     label = np.repeat(np.repeat(coarse, 10, 0), 10, 1)[: shape[0], : shape[1]].astype(np.uint16)
-    got, wanted = patch_labels(label, 9), _slow_labels(label)
+    got, wanted = patch_labels(label, 9, PATCH_PX), _slow_labels(label)
     np.testing.assert_array_equal(got[0], wanted[0])
     np.testing.assert_allclose(got[1], wanted[1])
 
@@ -68,22 +70,41 @@ def two_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("egl", "two_blocks")
-def test_a_shard_is_complete_numbered_and_repeatable(tmp_path: Path) -> None:
-    for k, name in ((1, "shard001.npz"), (1, "again.npz"), (0, "shard000.npz")):
-        render_shard(k, 2, tmp_path / name)
-    assert not list(tmp_path.glob("*.part.npz"))
+def test_a_world_is_complete_and_repeatable(tmp_path: Path) -> None:
+    first, again = tmp_path / "first", tmp_path / "again"
+    for folder, worlds in ((first, (1, 0)), (again, (1,))):
+        (folder / RIGS).mkdir(parents=True)
+        for world in worlds:
+            render_shard(world, 2, 1, folder)
+    assert not list(tmp_path.rglob("*.part.npz"))
     with (
-        np.load(tmp_path / "shard001.npz") as one,
-        np.load(tmp_path / "again.npz") as again,
-        np.load(tmp_path / "shard000.npz") as other,
+        np.load(first / "shard001.npz") as one,
+        np.load(again / "shard001.npz") as same,
+        np.load(first / "shard000.npz") as other,
     ):
         assert one["rgb"].shape == (2, 224, 392, 3)
         assert one["asset"].shape == one["purity"].shape == (2, 16, 28)
+        assert one["depth_m"].shape == (2, 112, 196)
         assert one["families"].tolist() == ["bus", "clutter"]
-        labels = set(np.unique(one["asset"]))
-        assert labels <= {*range(FIRST_ASSET), FIRST_ASSET + 2, FIRST_ASSET + 3}
-        assert labels & {FIRST_ASSET + 2, FIRST_ASSET + 3}
+        assert set(np.unique(one["asset"])) <= {*range(FIRST_ASSET + 2)}
+        assert one["asset"].max() >= FIRST_ASSET
         for key in one:
-            np.testing.assert_array_equal(one[key], again[key])
-        assert set(np.unique(other["asset"])) <= {*range(FIRST_ASSET + 2)}
+            np.testing.assert_array_equal(one[key], same[key])
         assert (other["rgb"] != one["rgb"]).any()
+    rig, repeated = (open_shard(folder / RIGS / "shard001.npz") for folder in (first, again))
+    assert rig.rgb.shape == (1, 6, 224, 392, 3)
+    assert rig.families.tolist()[FIRST_ASSET:] == ["bus", "clutter"]
+    assert rig.bev.shape == (1, 3, 200, 200)
+    assert rig.visible.any()
+    np.testing.assert_array_equal(rig.rgb, repeated.rgb)
+    np.testing.assert_array_equal(rig.ego_from_cam, repeated.ego_from_cam)
+
+
+@pytest.mark.usefixtures("egl", "two_blocks")
+def test_the_rig_is_mounted_anew_at_every_stop(tmp_path: Path) -> None:
+    (tmp_path / RIGS).mkdir()
+    render_shard(0, 1, 2, tmp_path)
+    rig = open_shard(tmp_path / RIGS / "shard000.npz")
+    assert (rig.ego_from_cam[0] != rig.ego_from_cam[1]).any()
+    assert (rig.intrinsics[0] != rig.intrinsics[1]).any()
+    assert np.abs(rig.ego_from_cam[0, :, :3, 3] - rig.ego_from_cam[1, :, :3, 3]).max() < 0.6
