@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 
 from airside.assets import embedded_model
+from airside.bank.prototypes import prototypes_from_tokens, unit
 from airside.engine.onnx import load_engine
-from airside.enrolment.learn import prototypes_from_tokens, unit
 from airside.errors import AirsideError
 from airside.ood.evidence import patch_evidence
 from airside.ood.logit import sigmoid

@@ -25,9 +25,8 @@ from training.apron.frames import SEED_BANK, SEED_CALIBRATION, WorldPlan
 from training.apron.renderer import STUFF
 
 ALPHA = 0.005  # promised share of clean frames that alarm
-GUARD_TOKENS = 96  # patches kept for each guarded group
+GUARD_TOKENS = 256  # patches kept for each guarded group
 BANK_WORLDS, CALIBRATION_WORLDS, FRAMES_PER_WORLD = 30, 60, 12
-PROTOTYPES = 16
 
 Report = Callable[[str, int, int], None]
 
@@ -61,7 +60,6 @@ def learn_apron(engine: Engine, plans: Sequence[WorldPlan], report: Report, cach
             tokens,
             collector.crops[name],
             protected=name in PROTECTED,
-            prototypes=PROTOTYPES,
         )
         for name, tokens in sorted(collector.tokens.items())
         if name != "clutter"

@@ -13,11 +13,13 @@ import faiss
 import numpy as np
 
 from airside.bank.bank import ClassKind, KnownClass, PrototypeBank
+from airside.bank.prototypes import prototypes_from_tokens
 from airside.errors import UsageError
 
 _UNIT_SQUARE_TOLERANCE = 0.02  # on |token|^2: half-precision engines round
 
 SOFT_TEMPERATURE = 0.16  # of cosine; chosen on development frames of the simulator, see eval/LOG.md
+GUARD_PROTOTYPES = 8
 MANY_PICTURES, NEW_CLASS_MARGIN = 20, 0.2  # a class of no picture would be this much cosine less convincing
 
 
@@ -28,7 +30,7 @@ class Similarity:
     to_means: np.ndarray  # [T, classes] with each class's mean
     to_prototypes: np.ndarray  # [T, classes] with each class's nearest prototype
     soft: np.ndarray  # [T, classes] soft maximum over each class's prototypes, t log mean exp(cos / t)
-    to_guard: np.ndarray  # [T] with the mean of the patches that must stay unknown; 0 where the bank keeps none
+    to_guard: np.ndarray  # [T] soft maximum over prototypes of what must stay unknown; 0 where the bank keeps none
     margin: np.ndarray  # [classes] how much less a class convinces because few pictures stand behind it
 
 
@@ -42,7 +44,7 @@ class Nearest:
 
 
 class PrototypeIndex:
-    """A bank laid out for search. Immutable: a new snapshot needs a new index (well below a millisecond)."""
+    """A bank laid out for search. Immutable: a new snapshot needs a new index (some milliseconds)."""
 
     def __init__(self, bank: PrototypeBank) -> None:
         counts = [len(known.prototypes) for known in bank.classes]
@@ -53,8 +55,8 @@ class PrototypeIndex:
         self.means = np.concatenate([no_rows, *(c.mean[None] for c in bank.classes)])  # [classes, C]
         self.class_of_prototype = np.repeat(np.arange(len(counts), dtype=np.int32), counts)  # [P]
         apart = np.array([name not in bank.names for name in bank.guard_names], bool)
-        guard = bank.guard_tokens[apart].sum(axis=0) if apart.any() else np.zeros(bank.channels, np.float32)
-        self.guard_mean = guard / max(float(np.linalg.norm(guard)), 1e-12)  # [C], of groups that are no class
+        # [G, C], of the groups that are no class
+        self.guard = prototypes_from_tokens(bank.guard_tokens[apart], GUARD_PROTOTYPES) if apart.any() else no_rows
         self.margin = np.array([margin_of(c) for c in bank.classes], np.float32)  # [classes]
         self._counts = np.array(counts, np.float32)
         self._starts = np.cumsum([0, *counts[:-1]]).astype(np.intp)[: len(counts)]
@@ -80,7 +82,7 @@ class PrototypeIndex:
         """All cosines of ``tokens`` [T, C] float32, unit length, from one matrix product a kind."""
         self._require_tokens(tokens)
         empty = np.zeros((len(tokens), 0), np.float32)
-        to_guard = tokens @ self.guard_mean.astype(np.float32)
+        to_guard = self._to_guard(tokens)
         if not self.names:
             return Similarity(empty, empty, empty, to_guard, self.margin)
         cosine = self.prototypes @ tokens.T  # [P, T]
@@ -96,6 +98,12 @@ class PrototypeIndex:
             raise UsageError(f"nearest: wanted k from 1 to {len(self.prototypes)} (prototypes in the bank), got {k}")
         similarity, index = self._faiss_index.search(np.ascontiguousarray(tokens), k)
         return Nearest(similarity, index, self.class_of_prototype[index])
+
+    def _to_guard(self, tokens: np.ndarray) -> np.ndarray:
+        if not len(self.guard):
+            return np.zeros(len(tokens), np.float32)
+        mass = np.exp(tokens @ self.guard.T / SOFT_TEMPERATURE).mean(axis=1)
+        return np.asarray(SOFT_TEMPERATURE * np.log(mass))
 
     def _best_by_class(self, cosine: np.ndarray) -> np.ndarray:
         """[P, T] -> [T, classes]. P comes first so that the maximum runs over whole rows: along the short last axis it

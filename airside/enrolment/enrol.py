@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from airside.bank.bank import ClassKind, KnownClass, PrototypeBank, SupportCrop
+from airside.bank.prototypes import unit
 from airside.engine.engine import Engine
 from airside.enrolment.foreground import MIN_COVER, Background, patches_in_box, patches_without_hint
 from airside.enrolment.guard import Hidden, Overlap, hidden_by, overlaps
-from airside.enrolment.learn import learn_class, unit
+from airside.enrolment.learn import learn_class
 from airside.enrolment.support import (
     SupportImage,
     SupportView,

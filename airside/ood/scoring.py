@@ -15,7 +15,7 @@ from airside.ood.calibration import TailModel
 from airside.ood.logit import sigmoid, soft_limit
 
 PROWL_FLAG_BELOW = 0.55  # similarity under which PROWL calls a patch unknown
-GUARD_WEIGHT = 0.2  # chosen on development frames of the simulator, with the next two and SOFT_TEMPERATURE
+GUARD_WEIGHT = 0.4  # chosen on development frames of the simulator, with the next two and SOFT_TEMPERATURE
 EVIDENCE_CENTRE, EVIDENCE_SCALE = 0.65, 0.2  # evidence that scores one half, and per unit of log odds
 TIE_BREAK = 1e-4  # of a logit per unit of cosine: orders equal tail probabilities, moves none visibly
 
@@ -78,10 +78,10 @@ def score_default(similarity: Similarity, tails: TailModel | None) -> PatchScore
 
     With prototypes as centres of von Mises-Fisher densities of concentration ``1 / t`` (Banerjee et al., JMLR 2005,
     equation 2.2), every class weighing the same, ``known = t log sum_c mean_p exp(cos / t)``. What resembles the bank's
-    guard (debris that must stay unknown) counts against it: ``evidence = known - w cos(guard)``. The score is a fixed
-    logistic of the evidence; a site's threshold on it comes from clean frames. A class registered later adds
-    its prototypes, so it can only make patches more familiar; while few pictures stand behind it, it does so with a
-    margin, which changes no name.
+    guard (debris that must stay unknown) counts against it: ``evidence = known - w t log mean_g exp(cos / t)``. The
+    score is a fixed logistic of the evidence; a site's threshold on it comes from clean frames. A class registered
+    later adds its prototypes, so it can only make patches more familiar; while few pictures stand behind it, it does so
+    with a margin, which changes no name.
     """
     best = np.argmax(similarity.soft, axis=1)
     convincing = (similarity.soft - similarity.margin).astype(np.float64)

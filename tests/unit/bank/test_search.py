@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airside.bank.bank import ClassKind, PrototypeBank
-from airside.bank.search import SOFT_TEMPERATURE, PrototypeIndex, class_similarity_reference
+from airside.bank.search import GUARD_PROTOTYPES, SOFT_TEMPERATURE, PrototypeIndex, class_similarity_reference
 from airside.errors import UsageError
 from tests.builders import tiny_bank, tiny_class, unit_rows
 
@@ -157,6 +157,22 @@ def test_the_guard_leaves_out_groups_that_are_classes() -> None:
     assert not np.allclose(PrototypeIndex(without).similarity(query).to_guard, guard, atol=1e-3)
     own = replace(bank, guard_names=("class0", "class1") * 3)
     assert not PrototypeIndex(own).similarity(query).to_guard.any()
+
+
+def test_the_guard_has_prototypes_of_its_own() -> None:
+    """Two kinds of debris far apart: their common mean would resemble neither."""
+    rng = np.random.default_rng(0)
+    axes = np.eye(8, dtype=np.float32)[:2]
+    tokens = np.repeat(axes, 40, axis=0) + rng.normal(0, 0.02, (80, 8)).astype(np.float32)
+    tokens /= np.linalg.norm(tokens, axis=1, keepdims=True)
+    bank = replace(_uneven_bank(rng, [2], 8), guard_tokens=tokens, guard_names=("debris",) * len(tokens))
+    index = PrototypeIndex(bank)
+    assert len(index.guard) == GUARD_PROTOTYPES
+    assert ((index.guard @ axes.T).max(axis=1) > 0.99).all()
+    for token, found in zip(axes, index.similarity(axes).to_guard, strict=True):
+        cosines = (index.guard @ token).astype(float)
+        mass = sum(math.exp(cosine / SOFT_TEMPERATURE) for cosine in cosines) / len(cosines)
+        assert found == pytest.approx(SOFT_TEMPERATURE * math.log(mass), abs=1e-5)
 
 
 @pytest.mark.parametrize(("pictures", "margin"), [(0, 0.0), (1, 0.19), (5, 0.15), (20, 0.0), (500, 0.0)])

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from airside.bank.bank import ClassKind, KnownClass, PrototypeBank
+from airside.bank.prototypes import unit
 from airside.enrolment.foreground import KNOWN_STUFF, Background, patches_in_box, patches_without_hint
-from airside.enrolment.learn import learn_class, unit
+from airside.enrolment.learn import learn_class
 
 GROUND, OBJECT, THING = 0, 1, 2  # axes of the tokens
 SHAPE = (9, 14)

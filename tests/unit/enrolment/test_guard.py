@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from airside.bank.bank import ClassKind, KnownClass, PrototypeBank
+from airside.bank.prototypes import unit
 from airside.enrolment.guard import Hidden, hidden_by, overlaps
-from airside.enrolment.learn import learn_class, unit
+from airside.enrolment.learn import learn_class
 
 TARMAC, PERSON, DEBRIS, NEW, ANIMAL = range(5)  # axes of the tokens
 

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from airside.bank.bank import ClassKind
+from airside.bank.prototypes import prototypes_from_tokens, unit
 from airside.enrolment import learn
-from airside.enrolment.learn import FOLDS, held_out_similarities, learn_class, prototypes_from_tokens, unit
+from airside.enrolment.learn import FOLDS, held_out_similarities, learn_class
 from airside.errors import InputError, UsageError
 from tests.builders import support_crop, unit_rows
 

@@ -22,7 +22,7 @@ def test_the_shipped_constants_give_the_shipped_score() -> None:
     tokens = unit_rows(rng, 30, 16)
     shipped = METHODS["default"](index.similarity(tokens), None).ood_score
     known = known_evidence(tokens, [c.prototypes for c in bank.classes], SOFT_TEMPERATURE)
-    guard = known_evidence(tokens, [index.guard_mean[None]], SOFT_TEMPERATURE)
+    guard = known_evidence(tokens, [index.guard], SOFT_TEMPERATURE)
     evidence = (EVIDENCE_CENTRE - known + GUARD_WEIGHT * guard) / EVIDENCE_SCALE
     np.testing.assert_allclose(logit(shipped), evidence, atol=1e-3)
 
