@@ -84,6 +84,11 @@ def _components(mask: np.ndarray) -> tuple[np.ndarray, int]:
     return np.asarray(component), count - 1
 
 
+def without_small_components(mask: np.ndarray, least_px: int) -> np.ndarray:
+    """``mask`` [H, W] bool without its 8-connected components under ``least_px``."""
+    return np.asarray(_without_small(_components(mask)[0], least_px) > 0)
+
+
 def _without_small(component: np.ndarray, least_px: int) -> np.ndarray:
     """Numbered anew without components under ``least_px``; 0 stays no component."""
     area = np.bincount(component.reshape(-1))
