@@ -51,9 +51,7 @@ def chart(title: str, x_label: str, y_label: str, lines: Sequence[Line], level: 
     if level is not None:
         y = TOP + (1 - level[0]) * down
         parts.append(f'<line x1="{LEFT}" y1="{y:.1f}" x2="{LEFT + across}" y2="{y:.1f}" class="level"/>')
-        parts.append(
-            f'<text x="{LEFT + across - 4}" y="{y - 5:.1f}" text-anchor="end" class="soft">{escape(level[1])}</text>'
-        )
+        parts.append(f'<text x="{LEFT + across - 4}" y="{y + 15:.1f}" text-anchor="end">{escape(level[1])}</text>')
     for index, line in enumerate(lines):
         x, y = _thinned(line)
         points = " ".join(f"{LEFT + a * across:.1f},{TOP + (1 - b) * down:.1f}" for a, b in zip(x, y, strict=True))
