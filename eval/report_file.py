@@ -17,6 +17,11 @@ def write_json(path: Path, report: dict[str, Any]) -> None:
     _write(path, (json.dumps(report, indent=2) + "\n").encode())
 
 
+def write_text(path: Path, text: str) -> None:
+    """As :func:`write_json`, for a page."""
+    _write(path, text.encode())
+
+
 def require_png(path: Path) -> None:
     """Raise :class:`UsageError` for another kind of picture: before the work, not after it."""
     if path.suffix.lower() != ".png":

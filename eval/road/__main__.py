@@ -11,12 +11,14 @@ from typing import Any
 
 from airside.assets import embedded_bank, embedded_model
 from airside.errors import AirsideError, UsageError
+from airside.pipeline import DEFAULT_METHOD
 from eval.aims import aim_line
 from eval.datasets.table import DATA_SETS, data_set
 from eval.report_file import write_json
 from eval.road.benchmark import FRAMES, benchmark
 from eval.road.commands import evaluate_predictions, run
 from eval.road.hold_out import classes_from, hold_out
+from eval.road.robustness import STRENGTH_WORDS, robustness
 from eval.road.scorers import ALL_METHODS, SHOWN_BY_DEFAULT, methods_from
 from prototypes.labelled import LABELLED_SETS
 
@@ -36,6 +38,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     model.add_argument("--bank", type=Path, help="default: the embedded one")
     model.add_argument("--methods", default=SHOWN_BY_DEFAULT, help=f"some of {', '.join(ALL_METHODS)}, or all")
     model.set_defaults(work=_run)
+    spoiled = commands.add_parser("robustness", parents=[shared], help="the same under corruptions, rain and spray")
+    spoiled.add_argument("--model", type=Path, help="bundle; default: the embedded one")
+    spoiled.add_argument("--bank", type=Path, help="default: the embedded one")
+    spoiled.add_argument("--method", choices=ALL_METHODS, default=DEFAULT_METHOD)
+    spoiled.set_defaults(work=_robustness)
     left_out = commands.add_parser("hold-out", help="leave each class of a labelled data set out of the bank in turn")
     left_out.add_argument("--dataset", choices=LABELLED_SETS, required=True)
     left_out.add_argument("--root", type=Path, required=True)
@@ -65,6 +72,16 @@ def _run(args: argparse.Namespace) -> None:
     model, bank = args.model or embedded_model(), args.bank or embedded_bank()
     methods = methods_from(args.methods)
     print_table(run(data_set(args.dataset), args.root, model, bank, methods, args.out), args.out)
+
+
+def _robustness(args: argparse.Namespace) -> None:
+    model, bank = args.model or embedded_model(), args.bank or embedded_bank()
+    report = robustness(data_set(args.dataset), args.root, model, bank, args.method, args.out)
+    print(f"{report['frames']} frames, {report['method']}: clean AP {report['clean']['ap']:.3f}")
+    print(f"{'AP, of clean':16}" + "".join(f"{w:>16}" for w in STRENGTH_WORDS[1:]))
+    for name, cells in report["corruptions"].items():
+        print(f"{name:16}" + "".join(f"{c['ap']:9.3f} {c['relative_ap']:6.0%}" for c in cells.values()))
+    print(f"{args.out / 'robustness.json'}\n{args.out / 'robustness.html'}")
 
 
 def _hold_out(args: argparse.Namespace) -> None:

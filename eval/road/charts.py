@@ -38,23 +38,35 @@ def swatch(index: int) -> str:
     return f'<svg class="swatch" width="26" height="12" viewBox="0 0 26 12">{line}</svg>'
 
 
-def chart(title: str, x_label: str, y_label: str, lines: Sequence[Line], level: tuple[float, str] | None = None) -> str:
-    """Lines over the unit square; ``level``: a dotted horizontal line and its words."""
+UNIT_TICKS = tuple((round(k / 5, 1), f"{k / 5:.1f}") for k in range(6))
+
+
+def chart(
+    title: str,
+    x_label: str,
+    y_label: str,
+    lines: Sequence[Line],
+    level: tuple[float, str] | None = None,
+    x_ticks: Sequence[tuple[float, str]] = UNIT_TICKS,
+) -> str:
+    """Lines over the unit square; ``level``: a dotted horizontal line and its words; ``x_ticks``: place and word."""
     across, down = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
     parts = [f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">']
-    for tick in np.linspace(0, 1, 6):
-        x, y = LEFT + tick * across, TOP + (1 - tick) * down
+    for tick, word in UNIT_TICKS:
+        y = TOP + (1 - tick) * down
         parts.append(f'<line x1="{LEFT}" y1="{y:.1f}" x2="{LEFT + across}" y2="{y:.1f}" class="grid"/>')
+        parts.append(f'<text x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{word}</text>')
+    for tick, word in x_ticks:
+        x = LEFT + tick * across
         parts.append(f'<line x1="{x:.1f}" y1="{TOP}" x2="{x:.1f}" y2="{TOP + down}" class="grid"/>')
-        parts.append(f'<text x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{tick:.1f}</text>')
-        parts.append(f'<text x="{x:.1f}" y="{TOP + down + 18}" text-anchor="middle">{tick:.1f}</text>')
+        parts.append(f'<text x="{x:.1f}" y="{TOP + down + 18}" text-anchor="middle">{escape(word)}</text>')
     if level is not None:
         y = TOP + (1 - level[0]) * down
         parts.append(f'<line x1="{LEFT}" y1="{y:.1f}" x2="{LEFT + across}" y2="{y:.1f}" class="level"/>')
         parts.append(f'<text x="{LEFT + across - 4}" y="{y + 15:.1f}" text-anchor="end">{escape(level[1])}</text>')
     for index, line in enumerate(lines):
-        x, y = _thinned(line)
-        points = " ".join(f"{LEFT + a * across:.1f},{TOP + (1 - b) * down:.1f}" for a, b in zip(x, y, strict=True))
+        xs, ys = _thinned(line)
+        points = " ".join(f"{LEFT + a * across:.1f},{TOP + (1 - b) * down:.1f}" for a, b in zip(xs, ys, strict=True))
         parts.append(f'<polyline points="{points}" fill="none" {stroke(index)} stroke-width="2.2"/>')
     parts.append(f'<rect x="{LEFT}" y="{TOP}" width="{across}" height="{down}" class="frame"/>')
     parts.append(

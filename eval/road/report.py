@@ -10,19 +10,19 @@ from typing import Any
 
 import numpy as np
 
-from airside.errors import StorageError
 from eval.datasets.frames import RoadFrame
 from eval.metrics.components import ComponentSizes
 from eval.metrics.official import PooledBins
+from eval.report_file import write_text
 from eval.road import tables
 from eval.road.charts import Line, chart, interval_chart
 from eval.road.frame_pictures import PREDICTED_RGB, TRUE_RGB, HeatRange, frame_pictures, heat_bar
 from eval.road.measure import Measured
+from eval.road.page import Section, page
 from eval.road.predictions import Predictions, read_scores
 from eval.road.summary import frame_quality
 
 SHOWN_FRAMES = 3  # best, and as many worst
-STYLE = Path(__file__).with_name("page.css")
 
 NOTES = {
     "official": "Pixels pooled over frames through per-frame percentile bins, as the SegmentMeIfYouCan benchmark "
@@ -49,56 +49,40 @@ def write_report(
     """``report`` as ``metrics.json`` holds it. Raises :class:`StorageError` where the page cannot be written."""
     methods = report["methods"]
     order = sorted(methods, key=lambda name: -methods[name]["ap"])
-    sections = [
-        _section("Results", _lead(report), tables.main_table(methods, order)),
-        _section("Average precision with its interval", "", _intervals(methods, order)),
-        _section("Curves", "", _curves(methods, measured, order)),
-        _section(
+    sections: list[Section] = [
+        ("Results", _lead(report), tables.main_table(methods, order)),
+        ("Average precision with its interval", "", _intervals(methods, order)),
+        ("Curves", "", _curves(methods, measured, order)),
+        (
             "Beside published results",
             "As their authors report them; nothing of others was run again here. Compare with care: backbones, "
             "training data and frames differ.",
             tables.published_table(report["dataset"], methods, order),
         ),
-        _section("By condition", "", tables.condition_table(methods, order)),
-        _section(
+        ("By condition", "", tables.condition_table(methods, order)),
+        (
             "Components",
             "Small print: found / missed / false components at each threshold.",
             tables.component_table(methods, order),
         ),
-        _section(
+        (
             "Exact pooling",
             "Without percentile bins; small print: the difference to the official kind.",
             tables.exact_table(methods, order),
         ),
         _frames_section(report, measured, order[0], frames, predictions),
-        _section("What the figures mean", "", _notes()),
+        ("What the figures mean", "", _notes()),
     ]
-    page = (
-        f'<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>{escape(report["title"])} – airside</title>'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{STYLE.read_text()}</style></head>'
-        f"<body><main>{_header(report, order[0])}{''.join(sections)}{_footer(report)}</main></body></html>\n"
-    )
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise StorageError(f"cannot write {path}: {error}") from error
-
-
-def _header(report: Mapping[str, Any], best: str) -> str:
-    m = report["methods"][best]
-    share = m["unknown_pixels"] / (m["unknown_pixels"] + m["known_pixels"])
+    best = methods[order[0]]
+    share = best["unknown_pixels"] / (best["unknown_pixels"] + best["known_pixels"])
     facts = (
         (str(report["frames"]), "labelled frames"),
         (f"{share:.1%}", "of their pixels are unknown"),
-        (tables.number(m["ap"]), f"best AP: {best}"),
-        (tables.number(m["fpr95"]), f"its FPR95, F1 mean {tables.number(m['f1_mean'])}"),
+        (tables.number(best["ap"]), f"best AP: {order[0]}"),
+        (tables.number(best["fpr95"]), f"its FPR95, F1 mean {tables.number(best['f1_mean'])}"),
     )
-    boxes = "".join(f'<div class="fact"><b>{a}</b><span>{escape(b)}</span></div>' for a, b in facts)
-    return (
-        f"<header><h1>{escape(report['title'])}</h1><p>Unknown objects, pixel by pixel: "
-        f'{len(report["methods"])} methods on the same frames</p></header><div class="facts">{boxes}</div>'
-    )
+    subtitle = f"Unknown objects, pixel by pixel: {len(methods)} methods on the same frames"
+    write_text(path, page(report["title"], subtitle, sections, _footer(report), facts))
 
 
 def _lead(report: Mapping[str, Any]) -> str:
@@ -107,13 +91,6 @@ def _lead(report: Mapping[str, Any]) -> str:
         f"Fractions from 0 to 1, official kind; in small print the {bootstrap['confidence']:.0%} interval over frames "
         f"({bootstrap['resamples']} resamples). Best of each column in blue."
     )
-
-
-def _section(title: str, lead: str, body: str) -> str:
-    if not body:
-        return ""
-    first = f'<p class="lead">{escape(lead)}</p>' if lead else ""
-    return f"<section><h2>{escape(title)}</h2>{first}{body}</section>"
 
 
 def _intervals(methods: Mapping[str, Any], order: Sequence[str]) -> str:
@@ -145,7 +122,7 @@ def _frames_section(
     method: str,
     frames: Sequence[RoadFrame],
     predictions: Mapping[str, Predictions],
-) -> str:
+) -> Section:
     found = measured[method]
     quality = frame_quality(found)
     told = sorted((k for k, q in enumerate(quality) if not math.isnan(q)), key=lambda k: quality[k])
@@ -166,7 +143,7 @@ def _frames_section(
                 f'<div class="frame"><h3>{title}</h3><div class="pair">'
                 f'<img alt="outlines" src="{outlined}"><img alt="heat map" src="{hot}"></div></div>'
             )
-    return _section(
+    return (
         f"Worst and best frames of {method}",
         "Frames with both known and unknown pixels, by their own AP.",
         "".join(parts),
@@ -198,4 +175,4 @@ def _footer(report: Mapping[str, Any]) -> str:
     made.append(
         f"components under {sizes['predicted_px']} px (predicted) and {sizes['true_px']} px (true) do not count"
     )
-    return f"<footer>{escape('; '.join(made))}. Made by airside, python -m eval.road.</footer>"
+    return "; ".join(made)
