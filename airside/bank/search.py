@@ -19,7 +19,7 @@ from airside.errors import UsageError
 _UNIT_SQUARE_TOLERANCE = 0.02  # on |token|^2: half-precision engines round
 
 SOFT_TEMPERATURE = 0.16  # of cosine; chosen on development frames of the simulator, see eval/LOG.md
-GUARD_PROTOTYPES = 8
+GUARD_PROTOTYPES = 64
 MANY_PICTURES, NEW_CLASS_MARGIN = 20, 0.2  # a class of no picture would be this much cosine less convincing
 
 
