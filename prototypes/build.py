@@ -26,7 +26,6 @@ from training.apron.renderer import STUFF
 
 ALPHA = 0.01  # promised share of clean frames that alarm
 GUARD_TOKENS = 512  # patches kept for each guarded group
-PROTOTYPES = 2  # of a class; chosen on development frames, see eval/LOG.md
 BANK_WORLDS, CALIBRATION_WORLDS, FRAMES_PER_WORLD = 30, 60, 12
 
 Report = Callable[[str, int, int], None]
@@ -61,7 +60,6 @@ def learn_apron(engine: Engine, plans: Sequence[WorldPlan], report: Report, cach
             tokens,
             collector.crops[name],
             protected=name in PROTECTED,
-            prototypes=PROTOTYPES,
         )
         for name, tokens in sorted(collector.tokens.items())
         if name != "clutter"
