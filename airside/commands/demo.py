@@ -167,6 +167,7 @@ def write_still(out: Path, script: Script, before: Sequence[TickRecord], after: 
         told = (
             _seen(before[tick], truth, script.unknown_type, _is_unknown),
             _seen(after[tick], truth, script.unknown_type, lambda s: s.region.name == script.unknown_type),
+            not _seen(after[tick], truth, script.unknown_type, _is_unknown),
             _seen(after[tick], truth, script.other_type, _is_unknown),
         )
         return sum(told), max((o.patches for o in truth if o.type == script.unknown_type), default=0.0)

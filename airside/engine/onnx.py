@@ -89,6 +89,9 @@ def _session(
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
+    options.add_session_config_entry(
+        "session.force_spinning_stop", "1"
+    )  # idle threads leave the cores to the next stage
     try:
         session = onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime raises its own, undocumented types
