@@ -25,8 +25,8 @@ def add_engine_option(parser: argparse.ArgumentParser) -> None:
 def verify_engine(loaded: LoadedEngine, model: Path, detections: Detections | None = None) -> Verification:
     """Hold ``loaded`` against what bundle ``model`` stores. Raises :class:`CorruptError` where that is damaged."""
     manifest = loaded.engine.manifest
-    outputs = compare(loaded.engine, load_outputs(model / "parity.npz", manifest))
-    return Verification(loaded.identity, manifest.name, outputs, detections)
+    stored = loaded.stored if loaded.stored is not None else load_outputs(model / "parity.npz", manifest)
+    return Verification(loaded.identity, manifest.name, compare(loaded.engine, stored), detections)
 
 
 def ready_engine(model: Path, name: str = DEFAULT_ENGINE, note: Callable[[str], None] | None = None) -> Engine:

@@ -9,11 +9,16 @@ from dataclasses import dataclass
 from typing import Literal
 
 from airside.engine.bundle import Bundle
+from airside.engine.cuda import CudaRuntime
 from airside.engine.engine import Engine
+from airside.engine.fused import open_fused
 from airside.engine.machine import processor, versions
 from airside.engine.onnx import OnnxEngine
 from airside.engine.openvino import OpenVinoEngine
+from airside.engine.parity import StoredOutputs
 from airside.engine.quantised import quantised_network
+from airside.engine.tensorrt import TensorRtEngine, plan_for
+from airside.engine.tensorrt_build import tensorrt_library
 from airside.errors import UnavailableError, UsageError
 
 Precision = Literal["float32", "bfloat16", "int8", "float16"]
@@ -38,6 +43,7 @@ class LoadedEngine:
 
     engine: Engine
     identity: Identity
+    stored: StoredOutputs | None = None  # what it is held against, where that is not the bundle's own parity.npz
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +106,21 @@ def _openvino(name: str, bundle: Bundle, threads: int) -> LoadedEngine:
     return LoadedEngine(OpenVinoEngine(bundle, hint, threads), identity(name, bundle, bundle.network, "openvino"))
 
 
+def _tensorrt(name: str, bundle: Bundle, _threads: int) -> LoadedEngine:
+    fused, trt, cuda = open_fused(bundle), tensorrt_library(), CudaRuntime()
+    plan = plan_for(fused, trt, cuda.device)
+    digest = hashlib.sha256(fused.network + plan).hexdigest()
+    who = Identity(
+        bundle.manifest.fingerprint, name, ENGINES[name].precision, cuda.device, {"tensorrt": trt.__version__}, digest
+    )
+    return LoadedEngine(TensorRtEngine(bundle, fused, plan, trt, cuda), who, fused.stored)
+
+
 _ONNX, _OPENVINO = ("onnx", "airside[int8]"), ("openvino", "airside[openvino]")
 ENGINES: dict[str, EngineKind] = {
     DEFAULT_ENGINE: EngineKind("the default, on the processor", "float32", None, True, _onnxruntime),
     "onnxruntime-int8": EngineKind("Linears in int8, on the processor", "int8", _ONNX, False, _onnxruntime_int8),
     "openvino": EngineKind("OpenVINO, on the processor", "float32", _OPENVINO, False, _openvino),
     "openvino-bf16": EngineKind("OpenVINO, where the processor has bf16", "bfloat16", _OPENVINO, False, _openvino),
+    "tensorrt": EngineKind("TensorRT, on a vehicle's GPU", "float16", ("tensorrt", "tensorrt"), False, _tensorrt),
 }

@@ -81,7 +81,7 @@ def compare(engine: Engine, stored: StoredOutputs) -> tuple[Comparison, ...]:
     if stored.view is not None:
         maps = engine.bev(stored.outputs["tokens"], stored.view)
         came |= {"bev": maps.layers, "depth_probability": maps.depth_probability}
-    return tuple(_comparison(name, came[name], wanted) for name, wanted in stored.outputs.items())
+    return tuple(comparison_of(name, came[name], wanted) for name, wanted in stored.outputs.items())
 
 
 def differences(engine: Engine, stored: StoredOutputs) -> dict[str, float]:
@@ -90,7 +90,8 @@ def differences(engine: Engine, stored: StoredOutputs) -> dict[str, float]:
     return {c.output: c.relative if c.output == "depth" else c.absolute for c in compare(engine, stored)}
 
 
-def _comparison(output: str, came: np.ndarray | None, wanted: np.ndarray) -> Comparison:
+def comparison_of(output: str, came: np.ndarray | None, wanted: np.ndarray) -> Comparison:
+    """``came`` beside ``wanted``, the stored reference."""
     if came is None or came.shape != wanted.shape:
         return Comparison(output, -1.0, float("inf"), float("inf"))
     gap = np.abs(came - wanted)
