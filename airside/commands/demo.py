@@ -19,6 +19,7 @@ import numpy as np
 from airside.assets import embedded_bank, embedded_demo, embedded_model
 from airside.bank.store import BankStore
 from airside.cameras.sources import open_camera
+from airside.commands.engine_choice import ready_engine
 from airside.commands.register import register
 from airside.commands.run_files import make_out
 from airside.commands.run_summary import RunSummary
@@ -26,7 +27,6 @@ from airside.commands.support_files import Hint
 from airside.commands.watching import watch
 from airside.config import SiteConfig, load_rig
 from airside.engine.engine import Engine
-from airside.engine.onnx import load_engine
 from airside.errors import CorruptError
 from airside.messages import Box, Kind, Sighting, TickRecord
 from airside.overlay import one_above_other
@@ -59,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    assets, engine = embedded_demo(), load_engine(embedded_model())
+    assets, engine = embedded_demo(), ready_engine(embedded_model())
     script = load_script(assets)
     make_out(args.out)
     bank = args.out / "bank"
