@@ -122,11 +122,11 @@ def aims(table: dict[str, dict[str, Any]]) -> list[Aim]:
     """What the bird's-eye view is meant to reach, from the figures within the first radius."""
     row = table.get("drivable", {})
     return [
-        Aim("vehicles: IoU", AIM_VEHICLES, table.get("vehicles", {}).get(NETWORK), at_least=True),
         Aim("drivable: gap from the constant prior to 1 closed", AIM_GAP, row.get("gap_closed"), at_least=True),
         Aim(
             "drivable: gap from the best fixed map to 1 closed", AIM_GAP, row.get("gap_closed_mean_map"), at_least=True
         ),
+        Aim("vehicles: IoU", AIM_VEHICLES, table.get("vehicles", {}).get(NETWORK), at_least=True),
     ]
 
 

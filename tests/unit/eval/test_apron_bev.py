@@ -128,7 +128,7 @@ def test_layers_are_told_by_name() -> None:
     report = _tested(saying, FRAMES, DEV, turned)
     assert list(report["within_25_m"]) == ["vehicles", "markings"]
     assert all(row[NETWORK] == 1 for row in report["within_25_m"].values())
-    assert [aim["got"] for aim in report["aims"]] == [None, None]
+    assert [aim["got"] for aim in report["aims"]] == [None, None, 1]
 
 
 def test_only_cells_in_view_and_in_reach_count() -> None:
