@@ -1,8 +1,8 @@
-"""Per-pixel anomaly metrics, pooled over all frames and exact: AP, AUROC and FPR95, as fractions in [0, 1].
+"""Per-pixel anomaly metrics, pooled over all frames and exact: AP, AUROC, FPR95, best F1, as fractions in [0, 1].
 
 Exactness without sorting everything: precision and recall change their maximum only where an unknown pixel sits, so
 it is enough to count, for each distinct score of an unknown pixel, the known pixels above, at and below it. Unknown
-pixels are few (a few per cent); known ones are stored as float32 and binned once, never sorted as a whole.
+pixels are few (a few per cent); known ones are stored as float32, sorted frame by frame and never as a whole.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ class PixelMetrics:
     ap: float  # area under precision-recall, by steps (sklearn's average_precision_score); 1 is perfect
     auroc: float  # chance that an unknown pixel outscores a known one, ties counting half; 1 is perfect
     fpr95: float  # share of known pixels at or above the highest threshold that finds 95 % of the unknown; 0 is perfect
+    best_f1: float  # greatest harmonic mean of precision and recall over all thresholds; 1 is perfect
     positives: int
     negatives: int
 
@@ -54,12 +55,17 @@ class PixelAccumulator:
         if odd.any():
             raise ValueError(f"labels are 0, 1 or 255, got {label[odd].flat[0]}")
         with np.errstate(over="ignore"):  # what overflows float32 is refused as not finite below
-            positives = ood_score[label == UNKNOWN].astype(np.float32)
-            negatives = ood_score[label == KNOWN].astype(np.float32)
-        if not (np.isfinite(positives).all() and np.isfinite(negatives).all()):
+            positives = np.sort(ood_score[label == UNKNOWN].astype(np.float32))
+            negatives = np.sort(ood_score[label == KNOWN].astype(np.float32))
+        ends = np.concatenate([positives[:1], positives[-1:], negatives[:1], negatives[-1:]])
+        if not np.isfinite(ends).all():  # NaN sorts last, infinities to the ends
             raise ValueError("a score is not finite")
-        self._positives.append(positives)
-        self._negatives.append(negatives)
+        self.add_sorted(positives, negatives)
+
+    def add_sorted(self, unknown: np.ndarray, known: np.ndarray) -> None:
+        """Take one frame's scores as they are pooled: each [n] float32, ascending and finite."""
+        self._positives.append(unknown)
+        self._negatives.append(known)
 
     def compute(self) -> PixelMetrics | None:
         """Metrics of all pixels taken so far; ``None`` as for :func:`pixel_metrics`."""
@@ -73,21 +79,24 @@ class PixelAccumulator:
         false_above = total_negatives - below
         total = int(hits.sum())
         precision = true_above / (true_above + false_above)
+        f1 = 2 * true_above / (total + true_above + false_above)
         threshold = int(np.flatnonzero(true_above >= RECALL_OF_FPR95 * total - 1e-9)[-1])
         return PixelMetrics(
             ap=float(np.sum(hits * precision) / total),
             auroc=float(np.sum(hits * (below + 0.5 * at)) / (float(total) * total_negatives)),
             fpr95=float(false_above[threshold] / total_negatives),
+            best_f1=float(f1.max()),
             positives=total,
             negatives=total_negatives,
         )
 
 
 def _count_against(values: np.ndarray, chunks: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Known scores equal to, and strictly below, each of ``values`` (ascending, distinct): two [len(values)] int64."""
-    slots = np.zeros(2 * len(values) + 1, np.int64)  # below v0, at v0, between v0 and v1, at v1, ...
+    """Known scores equal to, and strictly below, each of ``values`` (ascending, distinct): two [len(values)] int64.
+
+    Every chunk is ascending, so that the search walks through memory in order."""
+    below, not_above = np.zeros(len(values), np.int64), np.zeros(len(values), np.int64)
     for chunk in chunks:
-        left = np.searchsorted(values, chunk, side="left")
-        equal = values[np.minimum(left, len(values) - 1)] == chunk
-        slots += np.bincount(2 * left + equal, minlength=len(slots))
-    return slots[1::2], np.cumsum(slots)[0:-1:2]
+        below += np.searchsorted(chunk, values, side="left")
+        not_above += np.searchsorted(chunk, values, side="right")
+    return not_above - below, below

@@ -1,0 +1,82 @@
+"""Road-anomaly benchmarks: ``python -m eval.road run|metrics --dataset NAME --root DIR ... --out DIR``, and how long
+measuring takes: ``python -m eval.road benchmark --json FILE``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from airside.assets import embedded_bank, embedded_model
+from airside.errors import AirsideError, UsageError
+from eval.aims import aim_line
+from eval.datasets.table import DATA_SETS, data_set
+from eval.report_file import write_json
+from eval.road.benchmark import FRAMES, benchmark
+from eval.road.commands import evaluate_predictions, run
+from eval.road.scorers import ALL_METHODS, SHOWN_BY_DEFAULT, methods_from
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m eval.road", description=__doc__)
+    commands = parser.add_subparsers(required=True)
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument("--dataset", choices=DATA_SETS, required=True)
+    shared.add_argument("--root", type=Path, required=True, help="the data set's folder, in its official layout")
+    shared.add_argument("--out", type=Path, required=True, help="folder of metrics.json and report.html")
+    metrics = commands.add_parser("metrics", parents=[shared], help="measure score maps of any program")
+    metrics.add_argument("--predictions", type=Path, required=True, help="folder of anomaly_p/, or of FRAME.npy")
+    metrics.set_defaults(work=_metrics)
+    model = commands.add_parser("run", parents=[shared], help="score the data set with a model and a bank, and measure")
+    model.add_argument("--model", type=Path, help="bundle; default: the embedded one")
+    model.add_argument("--bank", type=Path, help="default: the embedded one")
+    model.add_argument("--methods", default=SHOWN_BY_DEFAULT, help=f"some of {', '.join(ALL_METHODS)}, or all")
+    model.set_defaults(work=_run)
+    speed = commands.add_parser("benchmark", help="measure how long measuring takes")
+    speed.add_argument("--frames", type=int, default=FRAMES)
+    speed.add_argument("--json", type=Path, required=True)
+    speed.set_defaults(work=_benchmark)
+    args = parser.parse_args(argv)
+    try:
+        args.work(args)
+    except AirsideError as error:
+        print(f"eval.road: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+def _metrics(args: argparse.Namespace) -> None:
+    print_table(evaluate_predictions(data_set(args.dataset), args.root, args.predictions, args.out), args.out)
+
+
+def _run(args: argparse.Namespace) -> None:
+    model, bank = args.model or embedded_model(), args.bank or embedded_bank()
+    methods = methods_from(args.methods)
+    print_table(run(data_set(args.dataset), args.root, model, bank, methods, args.out), args.out)
+
+
+def _benchmark(args: argparse.Namespace) -> None:
+    if args.frames < 1:
+        raise UsageError(f"--frames must be at least 1, got {args.frames}")
+    report = benchmark(args.frames)
+    write_json(args.json, report)
+    for aim in report["aims"]:
+        print(aim_line(aim))
+
+
+def print_table(report: dict[str, Any], out: Path) -> None:
+    print(f"{report['title']}, {report['frames']} frames; 95 % intervals over frames")
+    columns = "".join(f"{word:>7}" for word in ("AUROC", "FPR95", "F1", "sIoU", "PPV", "F1mean"))
+    print(f"{'method':16} {'AP':>6} {'interval':>13}{columns}")
+    for name, m in sorted(report["methods"].items(), key=lambda item: -item[1]["ap"]):
+        interval = "-".rjust(13) if m["ci"]["ap"] is None else "{:.3f} - {:.3f}".format(*m["ci"]["ap"])
+        rest = (m[k] for k in ("auroc", "fpr95", "best_f1", "siou", "ppv", "f1_mean"))
+        shown = "".join(f"{'-' if v is None else format(v, '.3f'):>7}" for v in rest)
+        print(f"{name:16} {m['ap']:6.3f} {interval}{shown}")
+    print(f"{out / 'metrics.json'}\n{out / 'report.html'}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

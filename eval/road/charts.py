@@ -1,0 +1,97 @@
+"""Curves and intervals as inline SVG: no script, no outside resource, sharp in print."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+
+import numpy as np
+
+# Okabe and Ito's colours, told apart by most colour-blind readers; a second round is dashed
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#B07D00", "#555555", "#7B3FA0")
+DASHES = ("", "7 4", "2 3")
+WIDTH, HEIGHT = 470, 380
+LEFT, RIGHT, TOP, BOTTOM = 56, 14, 16, 48
+_POINTS = 240  # kept of a curve
+_ROW = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A curve in data units, [K] each."""
+
+    name: str
+    x: np.ndarray
+    y: np.ndarray
+
+
+def stroke(index: int) -> str:
+    """How the ``index``-th method is drawn, everywhere in the report."""
+    dash = DASHES[index // len(COLOURS) % len(DASHES)]
+    return f'stroke="{COLOURS[index % len(COLOURS)]}"' + (f' stroke-dasharray="{dash}"' if dash else "")
+
+
+def swatch(index: int) -> str:
+    """A short piece of that line, for tables and legends."""
+    line = f'<line x1="1" y1="6" x2="25" y2="6" {stroke(index)} stroke-width="3"/>'
+    return f'<svg class="swatch" width="26" height="12" viewBox="0 0 26 12">{line}</svg>'
+
+
+def chart(title: str, x_label: str, y_label: str, lines: Sequence[Line], level: tuple[float, str] | None = None) -> str:
+    """Lines over the unit square; ``level``: a dotted horizontal line and its words."""
+    across, down = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
+    parts = [f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">']
+    for tick in np.linspace(0, 1, 6):
+        x, y = LEFT + tick * across, TOP + (1 - tick) * down
+        parts.append(f'<line x1="{LEFT}" y1="{y:.1f}" x2="{LEFT + across}" y2="{y:.1f}" class="grid"/>')
+        parts.append(f'<line x1="{x:.1f}" y1="{TOP}" x2="{x:.1f}" y2="{TOP + down}" class="grid"/>')
+        parts.append(f'<text x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{tick:.1f}</text>')
+        parts.append(f'<text x="{x:.1f}" y="{TOP + down + 18}" text-anchor="middle">{tick:.1f}</text>')
+    if level is not None:
+        y = TOP + (1 - level[0]) * down
+        parts.append(f'<line x1="{LEFT}" y1="{y:.1f}" x2="{LEFT + across}" y2="{y:.1f}" class="level"/>')
+        parts.append(f'<text x="{LEFT + across - 4}" y="{y + 15:.1f}" text-anchor="end">{escape(level[1])}</text>')
+    for index, line in enumerate(lines):
+        x, y = _thinned(line)
+        points = " ".join(f"{LEFT + a * across:.1f},{TOP + (1 - b) * down:.1f}" for a, b in zip(x, y, strict=True))
+        parts.append(f'<polyline points="{points}" fill="none" {stroke(index)} stroke-width="2.2"/>')
+    parts.append(f'<rect x="{LEFT}" y="{TOP}" width="{across}" height="{down}" class="frame"/>')
+    parts.append(
+        f'<text x="{LEFT + across / 2}" y="{HEIGHT - 8}" text-anchor="middle" class="axis">{escape(x_label)}</text>'
+    )
+    turn = f'transform="translate(14 {TOP + down / 2}) rotate(-90)"'
+    parts.append(f'<text {turn} text-anchor="middle" class="axis">{escape(y_label)}</text></svg>')
+    return "".join(parts)
+
+
+def _thinned(line: Line) -> tuple[np.ndarray, np.ndarray]:
+    """At most about :data:`_POINTS` points, evenly along the drawn line."""
+    if len(line.x) <= _POINTS:
+        return line.x, line.y
+    way = np.cumsum(np.hypot(np.diff(line.x, prepend=line.x[0]), np.diff(line.y, prepend=line.y[0])))
+    kept = np.unique(np.searchsorted(way, np.linspace(0, way[-1], _POINTS)).clip(0, len(way) - 1))
+    return line.x[kept], line.y[kept]
+
+
+def interval_chart(title: str, rows: Sequence[tuple[str, int, float, Sequence[float] | None]]) -> str:
+    """One row a method (name, index of its colour, value, interval) on a scale from 0 to 1."""
+    width, left, right = 960, 170, 64
+    across, height = width - left - right, len(rows) * _ROW + 34
+    parts = [f'<svg class="chart wide" viewBox="0 0 {width} {height}" role="img" aria-label="{escape(title)}">']
+    for tick in np.linspace(0, 1, 11):
+        x = left + tick * across
+        parts.append(f'<line x1="{x:.1f}" y1="4" x2="{x:.1f}" y2="{height - 26}" class="grid"/>')
+        parts.append(f'<text x="{x:.1f}" y="{height - 8}" text-anchor="middle">{tick:.1f}</text>')
+    for k, (name, index, value, interval) in enumerate(rows):
+        y = 4 + _ROW * (k + 0.5)
+        parts.append(f'<text x="{left - 12}" y="{y + 4:.1f}" text-anchor="end" class="axis">{escape(name)}</text>')
+        if interval is not None:
+            a, b = (left + v * across for v in interval)
+            parts.append(
+                f'<line x1="{a:.1f}" y1="{y}" x2="{b:.1f}" y2="{y}" {stroke(index)} stroke-width="5" opacity="0.45"/>'
+            )
+        colour = COLOURS[index % len(COLOURS)]
+        parts.append(f'<circle cx="{left + value * across:.1f}" cy="{y}" r="5.5" fill="{colour}"/>')
+        parts.append(f'<text x="{width - right + 12}" y="{y + 4:.1f}" class="axis">{value:.3f}</text>')
+    return "".join(parts) + "</svg>"
