@@ -23,23 +23,25 @@ class NearestIndex:
     """Over ``prototypes`` [P, C] float32, unit length; immutable. ``probes``: lists looked into, 0 where exact."""
 
     def __init__(self, prototypes: np.ndarray, *, exact_up_to: int = EXACT_UP_TO) -> None:
-        self._index: faiss.Index = faiss.IndexFlatIP(prototypes.shape[1])
-        self._index.add(np.ascontiguousarray(prototypes))
+        exact = faiss.IndexFlatIP(prototypes.shape[1])
+        exact.add(np.ascontiguousarray(prototypes))
+        self._index: faiss.Index = exact
+        self._everywhere: faiss.SearchParametersIVF | None = None
         self.probes = 0
         if len(prototypes) > exact_up_to:
             lists = _lists(prototypes)
-            self.probes = _probes_needed(lists, self._index, prototypes)
+            self.probes = _probes_needed(lists, exact, prototypes)
             if self.probes:
                 lists.nprobe = self.probes
-                self._index = lists
+                self._index, self._everywhere = lists, faiss.SearchParametersIVF()
+                self._everywhere.nprobe = lists.nlist
 
     def search(self, tokens: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         """tokens [T, C] -> cosine [T, k] float32 and row [T, k] int64, best first."""
         tokens = np.ascontiguousarray(tokens)
         similarity, row = self._index.search(tokens, k)
-        if self.probes and (row < 0).any():  # those lists hold fewer than k: look into all of them
-            everywhere = faiss.SearchParametersIVF(nprobe=self._index.nlist)
-            similarity, row = self._index.search(tokens, k, params=everywhere)
+        if self._everywhere is not None and (row < 0).any():  # those lists hold fewer than k
+            similarity, row = self._index.search(tokens, k, params=self._everywhere)
         return similarity, row
 
 
