@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -52,7 +52,7 @@ def learn_apron(engine: Engine, plans: Sequence[WorldPlan], report: Report, cach
     unseen = sorted(set(guards.values()) - collector.tokens.keys())
     if unseen:
         raise InputError(f"no patch shows {', '.join(unseen)} in {len(plans)} worlds; take more of them (--worlds)")
-    tokens_of = {guard: _sample(collector.tokens[name], GUARD_TOKENS) for guard, name in guards.items()}
+    tokens_of = {guard: sample_tokens(collector.tokens[name], GUARD_TOKENS) for guard, name in guards.items()}
     classes = tuple(
         learn_class(
             name,
@@ -82,15 +82,27 @@ def calibrate(
     report: Report,
     cache: Path | None = None,
 ) -> tuple[Calibration, ...]:
-    """A site threshold for every scoring method, from the greatest region score of each clean frame."""
+    """A site threshold for every scoring method, from rendered frames with nothing unknown in them."""
+
+    def clean() -> Iterator[tuple[np.ndarray, None]]:
+        for done, (_, frames) in enumerate(render_plans(plans, cache=cache), 1):
+            yield from ((frame.rgb, None) for frame in frames)
+            report("clean frames", done, len(plans))
+
+    return thresholds(engine, bank, clean(), alpha)
+
+
+def thresholds(
+    engine: Engine, bank: PrototypeBank, clean: Iterable[tuple[np.ndarray, np.ndarray | None]], alpha: float
+) -> tuple[Calibration, ...]:
+    """A site threshold for every scoring method, from the greatest region score of each clean picture: ``clean`` gives
+    pictures at the network's size and which patches [Hp, Wp] bool are observed (``None``: all)."""
     ways = {method: knowledge_from_bank(bank, "", method) for method in METHODS}
     scores: dict[str, list[float]] = {method: [] for method in METHODS}
-    for done, (_, frames) in enumerate(render_plans(plans, cache=cache), 1):
-        for frame in frames:
-            tokens = engine.tokens(frame.rgb[None])[0]
-            for method, way in ways.items():
-                scores[method].append(frame_region_score(map_from_tokens(tokens, way)))
-        report("clean frames", done, len(plans))
+    for image, observed in clean:
+        tokens = engine.tokens(image[None])[0]
+        for method, way in ways.items():
+            scores[method].append(frame_region_score(map_from_tokens(tokens, way), observed))
     return tuple(Calibration(m, threshold_from_clean(s, alpha), alpha, len(s)) for m, s in scores.items())
 
 
@@ -113,6 +125,7 @@ def build_apron(
     return bank
 
 
-def _sample(tokens_by_image: list[np.ndarray], count: int) -> np.ndarray:
+def sample_tokens(tokens_by_image: list[np.ndarray], count: int) -> np.ndarray:
+    """At most ``count`` tokens [n, C] of all pictures, drawn once and for all."""
     tokens = np.concatenate(tokens_by_image)
     return tokens[np.random.default_rng(3).permutation(len(tokens))[:count]]

@@ -16,7 +16,9 @@ from eval.datasets.table import DATA_SETS, data_set
 from eval.report_file import write_json
 from eval.road.benchmark import FRAMES, benchmark
 from eval.road.commands import evaluate_predictions, run
+from eval.road.hold_out import classes_from, hold_out
 from eval.road.scorers import ALL_METHODS, SHOWN_BY_DEFAULT, methods_from
+from prototypes.labelled import LABELLED_SETS
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -34,6 +36,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     model.add_argument("--bank", type=Path, help="default: the embedded one")
     model.add_argument("--methods", default=SHOWN_BY_DEFAULT, help=f"some of {', '.join(ALL_METHODS)}, or all")
     model.set_defaults(work=_run)
+    left_out = commands.add_parser("hold-out", help="leave each class of a labelled data set out of the bank in turn")
+    left_out.add_argument("--dataset", choices=LABELLED_SETS, required=True)
+    left_out.add_argument("--root", type=Path, required=True)
+    left_out.add_argument("--model", type=Path, help="bundle; default: the embedded one")
+    left_out.add_argument("--classes", help="a,b; default: every thing the data set labels")
+    left_out.add_argument("--methods", default=SHOWN_BY_DEFAULT)
+    left_out.add_argument("--out", type=Path, required=True, help="folder of metrics.json, and of one report a class")
+    left_out.set_defaults(work=_hold_out)
     speed = commands.add_parser("benchmark", help="measure how long measuring takes")
     speed.add_argument("--frames", type=int, default=FRAMES)
     speed.add_argument("--json", type=Path, required=True)
@@ -55,6 +65,16 @@ def _run(args: argparse.Namespace) -> None:
     model, bank = args.model or embedded_model(), args.bank or embedded_bank()
     methods = methods_from(args.methods)
     print_table(run(data_set(args.dataset), args.root, model, bank, methods, args.out), args.out)
+
+
+def _hold_out(args: argparse.Namespace) -> None:
+    labelled, methods = LABELLED_SETS[args.dataset], methods_from(args.methods)
+    classes = classes_from(args.classes, labelled)
+    report = hold_out(labelled, args.root, args.model or embedded_model(), classes, methods, args.out)
+    print(f"{'AP / FPR95':16}" + "".join(f"{m:>18}" for m in methods))
+    for name, found in {**report["held_out"], "mean": report["mean"]}.items():
+        print(f"{name:16}" + "".join(f"{found[m]['ap']:10.3f} / {found[m]['fpr95']:.3f}" for m in methods))
+    print(args.out / "metrics.json")
 
 
 def _benchmark(args: argparse.Namespace) -> None:

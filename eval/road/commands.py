@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from airside.bank.store import BankStore
+from airside.engine.engine import Engine
 from airside.engine.onnx import load_engine
 from airside.errors import InputError
 from airside.progress import Progress
@@ -17,10 +18,12 @@ from eval.datasets.frames import RoadFrame
 from eval.datasets.table import DataSet
 from eval.report_file import write_json
 from eval.road.measure import Measured, measure
+from eval.road.peers import PatchScore
 from eval.road.predictions import Predictions, find_predictions, method_folder, read_scores, write_scores
 from eval.road.report import write_report
 from eval.road.scorers import patch_scorers, score_maps
 from eval.road.summary import CONFIDENCE, RESAMPLES, summary
+from eval.road.support import support_patches
 
 
 def evaluate_predictions(data_set: DataSet, root: Path, predictions: Path, out: Path) -> dict[str, Any]:
@@ -37,8 +40,21 @@ def run(
     bank, info = BankStore(bank_path).load()
     bank.require_model(engine.manifest.fingerprint, str(bank_path), str(model))
     frames = data_set.frames(root)
-    scorers = patch_scorers(engine, bank, methods)
-    made = [Predictions(m, method_folder(out, m, data_set), ".hdf5") for m in methods]
+    scorers = patch_scorers(bank, methods, lambda: support_patches(engine, bank))
+    return score_and_report(data_set, root, frames, engine, scorers, out, {"bank": info.id})
+
+
+def score_and_report(
+    data_set: DataSet,
+    root: Path,
+    frames: Sequence[RoadFrame],
+    engine: Engine,
+    scorers: Mapping[str, PatchScore],
+    out: Path,
+    with_what: dict[str, Any],
+) -> dict[str, Any]:
+    """Score maps of ``scorers`` below ``out``, then figures and the page beside them."""
+    made = [Predictions(m, method_folder(out, m, data_set), ".hdf5") for m in scorers]
     with Progress("frames, scored", len(frames)) as progress:
         for frame in frames:
             rgb = frame.rgb()
@@ -47,8 +63,8 @@ def run(
             for method, scores in score_maps(engine, scorers, rgb).items():
                 write_scores(method_folder(out, method, data_set), frame.name, scores)
             progress.step()
-    with_what = {"model": engine.manifest.fingerprint, "model_name": engine.manifest.name, "bank": info.id}
-    return _report(data_set, root, frames, made, out, with_what)
+    with_model = {"model": engine.manifest.fingerprint, "model_name": engine.manifest.name, **with_what}
+    return _report(data_set, root, frames, made, out, with_model)
 
 
 def _report(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import cv2
 import numpy as np
@@ -16,7 +16,7 @@ from airside.ood.refine import guided_upsample
 from airside.ood.scoring import METHODS
 from airside.pipeline import knowledge_from_bank, map_from_tokens
 from eval.road.peers import PEERS, PatchScore
-from eval.road.support import support_patches
+from eval.road.support import SupportPatches
 
 ALL_METHODS = (*METHODS, *PEERS)
 SHOWN_BY_DEFAULT = "prowl,knn,default"
@@ -31,9 +31,11 @@ def methods_from(words: str) -> tuple[str, ...]:
     return names
 
 
-def patch_scorers(engine: Engine, bank: PrototypeBank, methods: Sequence[str]) -> dict[str, PatchScore]:
-    """Tokens [T, C] -> score [T], by method."""
-    support = support_patches(engine, bank) if any(m in PEERS for m in methods) else None
+def patch_scorers(
+    bank: PrototypeBank, methods: Sequence[str], support_of_bank: Callable[[], SupportPatches]
+) -> dict[str, PatchScore]:
+    """Tokens [T, C] -> score [T], by method. ``support_of_bank`` is asked only where a method learns from patches."""
+    support = support_of_bank() if any(m in PEERS for m in methods) else None
     found: dict[str, PatchScore] = {}
     for method in methods:
         if method in METHODS:
@@ -49,7 +51,7 @@ def _own(bank: PrototypeBank, method: str) -> PatchScore:
     return lambda tokens: map_from_tokens(tokens[None], way).ood_score[0]
 
 
-def score_maps(engine: Engine, scorers: dict[str, PatchScore], rgb: np.ndarray) -> dict[str, np.ndarray]:
+def score_maps(engine: Engine, scorers: Mapping[str, PatchScore], rgb: np.ndarray) -> dict[str, np.ndarray]:
     """Every method's score at every pixel of ``rgb`` [H, W, 3] uint8: [H, W] float32, high = unknown.
 
     As the vehicle does it: one pass at the network's size, edges refined there, then back to the frame's own pixels.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +23,12 @@ class SupportPatches:
     tokens: np.ndarray
     class_index: np.ndarray
     names: tuple[str, ...]
+
+    @classmethod
+    def from_classes(cls, tokens: Sequence[np.ndarray], names: tuple[str, ...]) -> SupportPatches:
+        """One array [n, C] a class."""
+        index = np.repeat(np.arange(len(tokens)), [len(t) for t in tokens])
+        return cls(np.concatenate(tokens), index, names)
 
     def of_class(self, index: int) -> np.ndarray:
         """[n, C]."""
@@ -44,5 +51,4 @@ def support_patches(engine: Engine, bank: PrototypeBank) -> SupportPatches:
                 )
             found.append(np.concatenate(tokens))
             progress.step()
-    index = np.repeat(np.arange(len(found)), [len(t) for t in found])
-    return SupportPatches(np.concatenate(found), index, bank.names)
+    return SupportPatches.from_classes(found, bank.names)
