@@ -25,6 +25,7 @@ COMMANDS = {
     "bank": "look at a bank's versions; go back, compare, verify, move to another model",
     "export": "make a model bundle from DINOv2 or DINOv3 weights",
     "convert": "turn a .pth checkpoint into safetensors, once",
+    "verify": "hold an engine on this machine against a model's stored outputs",
     "doctor": "check this installation, the model and the bank",
 }
 EXIT_UNEXPECTED = 70

@@ -94,6 +94,7 @@ class SiteConfig:
     caution_distance_m: float = 40.0
     tick_ms: int = 200
     expires_ms: int = 600  # an alert older than this is worth nothing
+    bev_every: int = 2  # ticks from one bird's-eye view to the next; in between the last one is shown
     min_patches: float = 4.0  # smaller regions are not reported
     scene_novelty_limit: float = 0.5  # share of the observed patches; beyond it the scene is new, not the objects
 

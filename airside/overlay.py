@@ -68,7 +68,7 @@ def draw_overlay(
     picture = canvas[HEADER : HEADER + shown_height, left : left + shown_width]
     shrinking = shown_width < width
     picture[:] = cv2.resize(
-        frame.image, (shown_width, shown_height), interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_CUBIC
+        frame.image, (shown_width, shown_height), interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR
     )
 
     outlines = [_outline_on(sighting, to_canvas) for sighting in record.sightings]

@@ -28,7 +28,7 @@ from airside.overlay_text import heat_level, heat_opacity, sighting_colour, word
 
 PANEL_WIDTH = 520
 _REACH_M = 48.0  # the view is drawn this far, or as far as ranges are told
-_COARSE = 2
+_COARSE = 3
 _UNSEEN: Colour = (14, 18, 24)
 _HATCH: Colour = (33, 41, 53)
 _RIM: Colour = (84, 97, 114)  # around the legend's swatches: the darkest are as dark as what is behind them

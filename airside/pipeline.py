@@ -2,7 +2,7 @@
 -> places in the ego frame -> alerts; where the model has them, depth gives the places and the bird's-eye view follows.
 
 Read this file first. Each arrow is one value type of :mod:`airside.messages`; each step is a pure function of another
-room; the only state is the bank snapshot in use, the previous picture and the tick counter.
+room; the only state is the bank snapshot in use, the previous picture, the latest bird's-eye view and the tick counter.
 """
 
 from __future__ import annotations
@@ -120,6 +120,7 @@ class Pipeline:
         self._rules = RegionRules(min_patches_unknown=site.min_patches)
         self._previous: np.ndarray | None = None
         self._viewpoint: tuple[tuple[int, ...], Viewpoint] | None = None
+        self._bev: BevLayers | None = None  # the latest
         self._same, self._count = 0, 0
 
     def tick(self, frame: Frame, *, live: bool = False) -> Tick:
@@ -155,12 +156,11 @@ class Pipeline:
             regions = tuple(r for r in regions if r.kind is Kind.KNOWN)
         health = worst(picture_health(frame.image), self._frozen(frame.image), scene, bank_health)
         places: tuple[Placement | None, ...] = (None,) * len(regions)
-        bev = None
         if seen_from is not None:
             places = tuple(place(region, seen_from.view, depth_m) for region in regions)
             clock.lap("fusion")
-        if seen_from is not None and seen_from.above is not None:
-            bev = self._from_above(tokens, seen_from.above, score_map)
+        if seen_from is not None and seen_from.above is not None and self._count % self._site.bev_every == 0:
+            self._bev = self._from_above(tokens, seen_from.above, score_map)
             clock.lap("bev")
         sightings = tuple(self._sighting(*pair, frame) for pair in zip(regions, places, strict=True))
         clock.lap("alerts")
@@ -181,7 +181,7 @@ class Pipeline:
         )
         self._count += 1
         view = seen_from.view if seen_from is not None else None
-        return Tick(record, net, score_map, pixel_score, knowledge.threshold, view, depth_m, bev)
+        return Tick(record, net, score_map, pixel_score, knowledge.threshold, view, depth_m, self._bev)
 
     def blind_record(self, camera: str, now_ns: int, reason: str) -> TickRecord:
         """The record of a tick that has no usable picture: not valid, nothing seen, BLIND and why."""

@@ -35,6 +35,7 @@ from training.rig_frames import RigPlan
 RADII_M = (25.0, 45.0)  # the first is the one that counts
 NETWORK = "network"
 Render = Callable[[Sequence[RigPlan], RigConfig, BevGrid, str], Iterable[BevFrame]]
+AIM_VEHICLES = 0.4
 AIM_GAP = 0.5  # of the way from the constant prior to 1, for the drivable area
 
 
@@ -125,6 +126,7 @@ def aims(table: dict[str, dict[str, Any]]) -> list[Aim]:
         Aim(
             "drivable: gap from the best fixed map to 1 closed", AIM_GAP, row.get("gap_closed_mean_map"), at_least=True
         ),
+        Aim("vehicles: IoU", AIM_VEHICLES, table.get("vehicles", {}).get(NETWORK), at_least=True),
     ]
 
 

@@ -16,6 +16,7 @@ from airside.geometry.bev_grid import LAYERS
 from airside.geometry.bev_view import bev_view
 from airside.geometry.splat_table import NetworkRig
 
+OF_TRAINING = "simple_bev."  # before the names of its tensors in training/weights
 Head = Callable[[np.ndarray], np.ndarray]  # tokens [N, Hp, Wp, C] -> probabilities [L, X, Y]
 
 
@@ -60,7 +61,8 @@ def network_head(engine: Engine, rig: RigConfig) -> Head:
 
 
 def simple_bev_head(path: Path, rig: RigConfig, manifest: Manifest) -> Head:
-    """The Simple-BEV head whose safetensors state dict is ``path``, for tokens, grid and layers of the bundle.
+    """The Simple-BEV head whose safetensors state dict is ``path``, for tokens, grid and layers of the bundle; also the
+    one among the weights that ``training.start`` keeps.
 
     Raises :class:`UsageError` where the file cannot be read, :class:`MismatchError` where it is another head.
     """
@@ -72,9 +74,11 @@ def simple_bev_head(path: Path, rig: RigConfig, manifest: Manifest) -> Head:
 
     spec = bev_spec_of(manifest)
     try:
-        weights = load_file(path)
+        kept = load_file(path)
     except (OSError, SafetensorError) as error:
         raise UsageError(f"--simple-bev {path} cannot be read as safetensors: {error}") from error
+    of_head = {k.removeprefix(OF_TRAINING): v for k, v in kept.items() if k.startswith(OF_TRAINING)}
+    weights = {k: v.float() for k, v in (of_head or kept).items()}
     try:
         channels, width = weights["adapter.weight"].shape
         heights = weights["compress.weight"].shape[1] // channels

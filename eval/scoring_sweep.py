@@ -38,8 +38,8 @@ from training.apron.frames import SEED_BANK
 
 TEMPERATURES = (0.07, 0.1, 0.16, 0.25)
 GUARD_WEIGHTS = (0.0, 0.2, 0.4, 0.7)
-PROTOTYPES = (1, 4, 16)
-GUARD_PROTOTYPES = (1, 8)
+PROTOTYPES = (1, 2, 4, 16)
+GUARD_PROTOTYPES = (1, 8, 64)
 CLEAN_RATE = 0.01
 MIN_UNKNOWN_SHARE = 0.7  # of a patch that counts as unknown; patches with less, but some, are left out
 

@@ -24,8 +24,8 @@ from training.apron.families import PROTECTED
 from training.apron.frames import SEED_BANK, SEED_CALIBRATION, WorldPlan
 from training.apron.renderer import STUFF
 
-ALPHA = 0.005  # promised share of clean frames that alarm
-GUARD_TOKENS = 256  # patches kept for each guarded group
+ALPHA = 0.01  # promised share of clean frames that alarm
+GUARD_TOKENS = 512  # patches kept for each guarded group
 BANK_WORLDS, CALIBRATION_WORLDS, FRAMES_PER_WORLD = 30, 60, 12
 
 Report = Callable[[str, int, int], None]

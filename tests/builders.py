@@ -270,11 +270,11 @@ def taught_bank(engine: Engine, seed: int = 0) -> PrototypeBank:
     def stuff(name: str, top: float, bottom: float) -> KnownClass:
         pictures = [boxed(s, (0, round(top * s.shape[0]), s.shape[1], round(bottom * s.shape[0]))) for s in scenes]
         crops = [kept_crop(p, p.mask) for p in pictures if p.mask is not None]
-        return learn_class(name, ClassKind.STUFF, tokens(pictures), crops)
+        return learn_class(name, ClassKind.STUFF, tokens(pictures), crops, prototypes=16)
 
     shown = [boxed(*p) for p in people]
     crops = [kept_crop(p, p.mask) for p in shown if p.mask is not None]
-    person = learn_class("person", ClassKind.THING, tokens(shown), crops, protected=True)
+    person = learn_class("person", ClassKind.THING, tokens(shown), crops, protected=True, prototypes=16)
     guard = np.concatenate(tokens([boxed(*d) for d in dangers]))
     return PrototypeBank(
         model_fingerprint=engine.manifest.fingerprint,

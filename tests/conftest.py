@@ -4,10 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 import training.apron  # noqa: F401  # chooses MuJoCo's way to render, before any test imports mujoco
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Tests leave the user's cache alone and share one of their own."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(folder))
+        yield folder
 
 
 @pytest.fixture(scope="session")

@@ -47,6 +47,7 @@ from training.network import (
 from training.pictures import FIRST_ASSET
 from training.pool import FAMILIES, Pool, Truth
 from training.schedule import half_precision, warm_cosine
+from training.start import start_from
 
 MINI = MiniConfig()
 RECIPE = Path(__file__).parent.parent / "configs" / "training" / "mini.yaml"
@@ -367,6 +368,7 @@ def main() -> int:
     parser.add_argument("--config", type=Path, default=RECIPE)
     parser.add_argument("--pictures", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--start", type=Path, help="weights that a fresh training starts from; see training.start")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="end by then, at a low learning rate")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
@@ -374,7 +376,10 @@ def main() -> int:
         recipe = load_settings(Recipe, args.config)
         device = ready_device(recipe.threads)
         pool = Pool(args.pictures, recipe.worlds, device)
-        train(new_model(pool, recipe, MINI, device), pool, recipe, args.out, minutes=args.minutes)
+        model = new_model(pool, recipe, MINI, device)
+        if args.start is not None:
+            start_from(args.start, model)
+        train(model, pool, recipe, args.out, minutes=args.minutes)
     except AirsideError as error:
         print(f"training.mini: {error}", file=sys.stderr)
         return error.exit_code

@@ -15,6 +15,11 @@ def embedded_model() -> Path:
     return _embedded("model", "manifest.json", "--model DIR")
 
 
+def is_embedded(model: Path) -> bool:
+    """Whether the bundle folder ``model`` is the embedded one, so that its bank and drive belong to it."""
+    return model.resolve() == (_MINI / "model").resolve()
+
+
 def embedded_bank() -> Path:
     """The folder of the embedded bank. Raises :class:`UnavailableError` where the installation has none."""
     return _embedded("bank", "HEAD", "--bank DIR")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import faiss
 import numpy as np
 
-PROTOTYPES = 4  # of a class; chosen on development frames of the simulator, see eval/LOG.md
+PROTOTYPES = 2  # of a class; chosen on development frames of the simulator, see eval/LOG.md
 TOKENS_PER_PROTOTYPE = 4
 
 

@@ -1,7 +1,8 @@
-"""Exact cosine search in a bank: the best prototype per class for every patch, and nearest prototypes overall.
+"""Cosine search in a bank: the best prototype per class for every patch, and nearest prototypes overall.
 
 Per-class results need every class's own maximum, which FAISS's top-k does not give without searching each class
-alone, so they are one matrix product and a segmented maximum; FAISS's exact inner-product index answers ``nearest``.
+alone, so they are one matrix product and a segmented maximum, exact at any size (their cost grows with the bank);
+``nearest`` is answered by :mod:`airside.bank.nearest`.
 """
 
 from __future__ import annotations
@@ -9,17 +10,17 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 
-import faiss
 import numpy as np
 
 from airside.bank.bank import ClassKind, KnownClass, PrototypeBank
+from airside.bank.nearest import NearestIndex
 from airside.bank.prototypes import prototypes_from_tokens
 from airside.errors import UsageError
 
 _UNIT_SQUARE_TOLERANCE = 0.02  # on |token|^2: half-precision engines round
 
 SOFT_TEMPERATURE = 0.16  # of cosine; chosen on development frames of the simulator, see eval/LOG.md
-GUARD_PROTOTYPES = 8
+GUARD_PROTOTYPES = 64
 MANY_PICTURES, NEW_CLASS_MARGIN = 20, 0.2  # a class of no picture would be this much cosine less convincing
 
 
@@ -96,7 +97,7 @@ class PrototypeIndex:
         self._require_tokens(tokens)
         if not 1 <= k <= len(self.prototypes):
             raise UsageError(f"nearest: wanted k from 1 to {len(self.prototypes)} (prototypes in the bank), got {k}")
-        similarity, index = self._faiss_index.search(np.ascontiguousarray(tokens), k)
+        similarity, index = self._nearest_index.search(tokens, k)
         return Nearest(similarity, index, self.class_of_prototype[index])
 
     def _to_guard(self, tokens: np.ndarray) -> np.ndarray:
@@ -111,10 +112,8 @@ class PrototypeIndex:
         return np.ascontiguousarray(np.maximum.reduceat(cosine, self._starts, axis=0).T)
 
     @functools.cached_property
-    def _faiss_index(self) -> faiss.IndexFlatIP:
-        index = faiss.IndexFlatIP(self.channels)
-        index.add(self.prototypes)
-        return index
+    def _nearest_index(self) -> NearestIndex:
+        return NearestIndex(self.prototypes)
 
     def _require_tokens(self, tokens: np.ndarray) -> None:
         if tokens.ndim != 2 or tokens.shape[1] != self.channels or tokens.dtype != np.float32:

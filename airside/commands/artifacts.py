@@ -11,7 +11,6 @@ from airside.assets import embedded_bank, embedded_model, require_own_bank
 from airside.bank.bank import PrototypeBank
 from airside.bank.snapshot import SnapshotInfo, bank_digest
 from airside.bank.store import BankStore
-from airside.engine.onnx import OnnxEngine, load_engine
 
 
 def add_model_option(parser: argparse.ArgumentParser) -> None:
@@ -35,10 +34,6 @@ def model_path(given: Path | None) -> Path:
 
 def bank_path(given: Path | None) -> Path:
     return given if given is not None else embedded_bank()
-
-
-def open_engine(given: Path | None) -> OnnxEngine:
-    return load_engine(model_path(given))
 
 
 def store_to_change(path: Path) -> BankStore:

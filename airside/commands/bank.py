@@ -24,10 +24,11 @@ from airside.commands.artifacts import (
     author,
     bank_path,
     commit_prepared,
-    open_engine,
+    model_path,
     store_to_change,
 )
 from airside.commands.contact_sheet import write_contact_sheet
+from airside.commands.engine_choice import ready_engine
 from airside.commands.table import table
 from airside.enrolment.enrol import migrate
 from airside.errors import CorruptError
@@ -170,7 +171,7 @@ def _verify(args: argparse.Namespace) -> int:
 
 def _migrate(args: argparse.Namespace) -> int:
     store = store_to_change(args.bank)
-    engine = open_engine(args.model)
+    engine = ready_engine(model_path(args.model))
     bank, head = store.load()
     if bank.model_fingerprint == engine.manifest.fingerprint:
         return _tell(args, _info_json(head), f"{args.bank} was made with this model already; nothing to do")

@@ -9,7 +9,7 @@ from airside.bank.bank import Calibration, PrototypeBank
 from airside.cameras.fit import fit_to_network
 from airside.cameras.sources import open_camera
 from airside.commands.artifacts import author, commit_prepared, model_path, store_to_change
-from airside.engine.onnx import load_engine
+from airside.commands.engine_choice import ready_engine
 from airside.errors import UsageError
 from airside.ood.conformal import clean_frames_needed, threshold_from_clean
 from airside.ood.evidence import frame_region_score
@@ -35,7 +35,7 @@ def calibrate(args: argparse.Namespace) -> tuple[Calibration, str]:
     """
     needed = clean_frames_needed(args.alpha)
     store, model = store_to_change(args.bank), model_path(args.model)
-    engine = load_engine(model)
+    engine = ready_engine(model)
     bank, _ = store.load()
     bank.require_model(engine.manifest.fingerprint, str(args.bank), str(model))
     way, m = knowledge_from_bank(bank, "", args.method), engine.manifest

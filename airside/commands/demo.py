@@ -19,6 +19,7 @@ import numpy as np
 from airside.assets import embedded_bank, embedded_demo, embedded_model
 from airside.bank.store import BankStore
 from airside.cameras.sources import open_camera
+from airside.commands.engine_choice import ready_engine
 from airside.commands.register import register
 from airside.commands.run_files import make_out
 from airside.commands.run_summary import RunSummary
@@ -26,7 +27,6 @@ from airside.commands.support_files import Hint
 from airside.commands.watching import watch
 from airside.config import SiteConfig, load_rig
 from airside.engine.engine import Engine
-from airside.engine.onnx import load_engine
 from airside.errors import CorruptError
 from airside.messages import Box, Kind, Sighting, TickRecord
 from airside.overlay import one_above_other
@@ -59,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    assets, engine = embedded_demo(), load_engine(embedded_model())
+    assets, engine = embedded_demo(), ready_engine(embedded_model())
     script = load_script(assets)
     make_out(args.out)
     bank = args.out / "bank"
@@ -135,6 +135,10 @@ def _seen(record: TickRecord, truth: Sequence[TrueObject], kind: str, fits: Any)
     )
 
 
+def _is_other(sighting: Sighting, truth: Sequence[TrueObject], script: Script) -> bool:
+    return any(t.type == script.other_type and _same(sighting.region.box_px, t.box_px) for t in truth)
+
+
 def _same(a: Box, b: Box) -> bool:
     """Whether two boxes cover each other by :data:`MATCH_COVER` of the smaller one."""
     width = min(a[2], b[2]) - max(a[0], b[0])
@@ -159,14 +163,15 @@ def load_script(assets: Path) -> Script:
 
 
 def write_still(out: Path, script: Script, before: Sequence[TickRecord], after: Sequence[TickRecord]) -> None:
-    """Before and after in the tick that shows most of the story: flagged, then named, the other still
-    flagged; of equal ticks the one with the largest taught object."""
+    """Before and after in the tick that shows most of the story: flagged, then named and nothing flagged but the other;
+    of equal ticks the one with the largest taught object."""
 
     def worth(tick: int) -> tuple[int, float]:
         truth = script.truth[tick]
         told = (
             _seen(before[tick], truth, script.unknown_type, _is_unknown),
             _seen(after[tick], truth, script.unknown_type, lambda s: s.region.name == script.unknown_type),
+            all(_is_other(sighting, truth, script) for sighting in after[tick].sightings if _is_unknown(sighting)),
             _seen(after[tick], truth, script.other_type, _is_unknown),
         )
         return sum(told), max((o.patches for o in truth if o.type == script.unknown_type), default=0.0)

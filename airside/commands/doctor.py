@@ -16,6 +16,7 @@ import numpy as np
 
 from airside.commands.artifacts import add_bank_option, add_model_option, bank_path, model_path
 from airside.commands.check import FAIL, INFO, OK, WARN, Check
+from airside.commands.engine_checks import engine_checks
 from airside.commands.library_checks import library_checks
 from airside.commands.table import table
 from airside.errors import AirsideError
@@ -81,6 +82,7 @@ def _model_and_bank(args: argparse.Namespace) -> Iterator[Check]:
         gives = ", ".join(manifest.outputs)
         yield Check(OK, "model", f"{manifest.name} {manifest.fingerprint[:12]}, {size}, gives {gives}")
         yield parity_check(path, engine)
+        yield from engine_checks(path)
         yield _speed(engine.tokens, (1, manifest.height_px, manifest.width_px, 3))
     said: tuple[str, ...] = ()
     try:

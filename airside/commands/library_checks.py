@@ -16,6 +16,7 @@ MODULE_FROM_PACKAGE = {
     "opencv-python-headless": "cv2",
     "pillow": "PIL",
     "pyyaml": "yaml",
+    "threadpoolctl": "threadpoolctl",
     "zarr": "zarr",
 }
 

@@ -25,9 +25,9 @@ from airside.commands.artifacts import (
     model_path,
     store_to_change,
 )
+from airside.commands.engine_choice import ready_engine
 from airside.commands.support_files import Hint, box_from_text, read_support
 from airside.engine.engine import Engine
-from airside.engine.onnx import load_engine
 from airside.enrolment.enrol import EnrolmentReport, enrol
 
 INTERMIXED = True  # pictures and boxes may alternate
@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
     model = model_path(args.model)
     done = register(
         store,
-        load_engine(model),
+        ready_engine(model),
         args.name,
         args.images,
         args.hints or [],

@@ -12,10 +12,10 @@ from pathlib import Path
 from airside.bank.store import BankStore
 from airside.cameras.sources import open_camera
 from airside.commands.artifacts import add_bank_option, add_model_option, bank_path, model_path
+from airside.commands.engine_choice import add_engine_option, ready_engine
 from airside.commands.stop_request import StopRequest
 from airside.commands.watching import watch
 from airside.config import CameraConfig, SiteConfig, load_rig, load_site
-from airside.engine.onnx import load_engine
 from airside.errors import UsageError
 from airside.ood.scoring import METHODS
 from airside.pipeline import DEFAULT_METHOD, Pipeline
@@ -28,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, metavar="DIR", required=True, help="folder for the results")
     add_bank_option(parser, required=False)
     add_model_option(parser)
+    add_engine_option(parser)
     parser.add_argument(
         "--rig", type=Path, metavar="FILE", help="camera mounting: gives ranges and the view from above"
     )
@@ -42,8 +43,8 @@ def run(args: argparse.Namespace) -> int:
     site = load_site(args.site) if args.site is not None else SiteConfig()
     mount = _mount(args.rig, args.camera)
     model = model_path(args.model)
-    pipeline = Pipeline(load_engine(model), BankStore(bank_path(args.bank)), site=site, method=args.method,
-                        mount=mount, model_path=str(model))  # fmt: skip
+    engine, store = ready_engine(model, args.engine), BankStore(bank_path(args.bank))
+    pipeline = Pipeline(engine, store, site=site, method=args.method, mount=mount, model_path=str(model))
     if mount is None:
         _note("no --rig: ranges and bearings are left out, levels go by the place in the picture")
     if not pipeline.knowledge.calibrated:

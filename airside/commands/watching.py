@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from airside.cameras.camera import Camera
 from airside.cameras.fit import fit_to_network
@@ -41,6 +42,20 @@ def watch(
 
     Raises :class:`InputError` when the source has no frame, or none that can be used.
     """
+    # NumPy's own threads wait busily for the next small product, on the cores that the network wants.
+    with threadpool_limits(1, user_api="blas"):
+        return _watch(camera, pipeline, out, tick_ms, max_ticks, stop, on_record)
+
+
+def _watch(
+    camera: Camera,
+    pipeline: Pipeline,
+    out: Path,
+    tick_ms: int,
+    max_ticks: int | None,
+    stop: Callable[[], bool],
+    on_record: Callable[[TickRecord], None],
+) -> RunSummary:
     make_out(out)
     summary = RunSummary()
     summary.without = pipeline.without

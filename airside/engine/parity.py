@@ -13,7 +13,7 @@ from airside.errors import CorruptError
 from airside.geometry.bev_view import BevView
 from airside.geometry.splat_table import SplatTable
 
-TOLERANCE = 1e-3  # tokens: of a unit token's component; anything else: relative
+TOLERANCE = 1e-3  # of float32; of metres relative; of a unit token's component and of a probability absolute
 MAX_BYTES = 256 << 20
 _SMALLEST = 1e-3  # of the largest value: what is smaller is compared as if it were this large
 
@@ -60,22 +60,53 @@ def load_outputs(path: Path, manifest: Manifest) -> StoredOutputs:
     return StoredOutputs(images, outputs, view)
 
 
-def differences(engine: Engine, stored: StoredOutputs) -> dict[str, float]:
-    """Output -> how far ``engine`` is from ``stored``, to be held against :data:`TOLERANCE`; NaN where either is NaN,
-    infinite where shapes differ.
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One output beside its stored reference. NaN where either holds one; infinite (cosine -1) where shapes differ.
 
-    Tokens differ by the largest absolute difference of a component, other outputs by the largest relative one.
+    ``cosine``: the lowest of a patch's tokens, of any other output as a whole. ``relative``: the largest difference
+    over the value it belongs to, of tokens over their length. ``absolute``: the largest difference of one number.
     """
+
+    output: str
+    cosine: float
+    relative: float
+    absolute: float
+
+
+def compare(engine: Engine, stored: StoredOutputs) -> tuple[Comparison, ...]:
+    """Run ``engine`` on the stored inputs: one comparison an output."""
     found = engine.outputs(stored.images)
     came: dict[str, np.ndarray | None] = {"tokens": found.tokens, "depth": found.depth}
     if stored.view is not None:
         maps = engine.bev(stored.outputs["tokens"], stored.view)
         came |= {"bev": maps.layers, "depth_probability": maps.depth_probability}
-    return {name: _difference(came[name], wanted, name != "tokens") for name, wanted in stored.outputs.items()}
+    return tuple(comparison_of(name, came[name], wanted) for name, wanted in stored.outputs.items())
 
 
-def _difference(came: np.ndarray | None, wanted: np.ndarray, relative: bool) -> float:
+def differences(engine: Engine, stored: StoredOutputs) -> dict[str, float]:
+    """Output -> how far ``engine`` is from ``stored``, to be held against :data:`TOLERANCE`: the relative difference of
+    depth, the absolute one of everything else, which lies between -1 and 1."""
+    return {c.output: c.relative if c.output == "depth" else c.absolute for c in compare(engine, stored)}
+
+
+def comparison_of(output: str, came: np.ndarray | None, wanted: np.ndarray) -> Comparison:
+    """``came`` beside ``wanted``, the stored reference."""
     if came is None or came.shape != wanted.shape:
-        return float("inf")
-    gap, size = np.abs(came - wanted), np.abs(wanted)
-    return float((gap / np.maximum(size, max(_SMALLEST * size.max(), 1e-12)) if relative else gap).max())
+        return Comparison(output, -1.0, float("inf"), float("inf"))
+    gap = np.abs(came - wanted)
+    if output == "tokens":
+        cosine = _cosine(came, wanted).min()
+        relative = (np.linalg.norm(gap, axis=-1) / np.maximum(np.linalg.norm(wanted, axis=-1), 1e-12)).max()
+    else:
+        cosine = _cosine(came.ravel(), wanted.ravel())
+        size = np.abs(wanted)
+        relative = (gap / np.maximum(size, max(_SMALLEST * size.max(), 1e-12))).max()
+    return Comparison(output, float(cosine), float(relative), float(gap.max()))
+
+
+def _cosine(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Along the last axis, in double precision."""
+    a, b = a.astype(np.float64), b.astype(np.float64)
+    lengths = np.linalg.norm(a, axis=-1) * np.linalg.norm(b, axis=-1)
+    return np.asarray((a * b).sum(axis=-1) / np.maximum(lengths, 1e-24))

@@ -120,6 +120,27 @@ def test_what_onnxruntime_does_not_repeat_is_not_exported(tmp_path: Path, monkey
         export.export_backbone(network, FeatureSpec(), tmp_path / "bundle", trained_on="nothing", licence="none")
 
 
+class DecidesByBatch(nn.Module):
+    """Looks at the number of pictures as a plain number, which ties an export to it."""
+
+    def __init__(self, graph: nn.Module) -> None:
+        super().__init__()
+        self.inner = graph
+
+    def forward(self, images: Tensor) -> Tensor:
+        seen = {images.shape[0]}
+        tokens: Tensor = self.inner(images)
+        return tokens * len(seen)
+
+
+def test_an_export_tied_to_a_number_of_cameras_is_refused(tmp_path: Path) -> None:
+    graph = DecidesByBatch(DepthGraph().tokens)
+    manifest = replace(MANIFEST, outputs=("tokens",), depth_focal_px=None)
+    with pytest.raises(MismatchError, match="fixed axis 0 of images"):
+        export.write_bundle(graph, tmp_path / "bundle", manifest)
+    assert list(tmp_path.iterdir()) == []
+
+
 class DepthGraph(nn.Module):
     """Tokens of a tiny backbone, and a depth of half its size that follows the picture."""
 

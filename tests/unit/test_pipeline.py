@@ -322,6 +322,14 @@ class _BrokenEngine:
         return replace(found, **{self.what: values})
 
 
+def test_the_birds_eye_view_is_made_every_so_many_ticks(full: Made) -> None:
+    pipeline = Pipeline(full.engine, full.store, site=SiteConfig(bev_every=3), mount=MOUNT)
+    ticks = [pipeline.tick(_frame(RED if number % 2 else EMPTY, number)) for number in range(5)]
+    assert ["bev" in tick.record.timing_ms for tick in ticks] == [True, False, False, True, False]
+    assert ticks[0].bev is ticks[1].bev is ticks[2].bev is not None
+    assert ticks[3].bev is ticks[4].bev is not ticks[2].bev
+
+
 @pytest.mark.parametrize(
     ("what", "words"),
     [
@@ -332,7 +340,7 @@ class _BrokenEngine:
     ],
 )
 def test_what_is_not_finite_is_refused_and_counted_as_blind(full: Made, what: str, words: str) -> None:
-    pipeline = Pipeline(_BrokenEngine(full.engine, what), full.store, site=SiteConfig(), mount=MOUNT)
+    pipeline = Pipeline(_BrokenEngine(full.engine, what), full.store, site=SiteConfig(bev_every=1), mount=MOUNT)
     pipeline.tick(_frame(EMPTY, 0))
     with pytest.raises(InputError, match=f"{words} for this picture is not finite; check with: airside doctor"):
         pipeline.tick(_frame(EMPTY, 1))

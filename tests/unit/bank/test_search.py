@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airside.bank.bank import ClassKind, PrototypeBank
+from airside.bank.prototypes import TOKENS_PER_PROTOTYPE
 from airside.bank.search import GUARD_PROTOTYPES, SOFT_TEMPERATURE, PrototypeIndex, class_similarity_reference
 from airside.errors import UsageError
 from tests.builders import tiny_bank, tiny_class, unit_rows
@@ -167,7 +168,7 @@ def test_the_guard_has_prototypes_of_its_own() -> None:
     tokens /= np.linalg.norm(tokens, axis=1, keepdims=True)
     bank = replace(_uneven_bank(rng, [2], 8), guard_tokens=tokens, guard_names=("debris",) * len(tokens))
     index = PrototypeIndex(bank)
-    assert len(index.guard) == GUARD_PROTOTYPES
+    assert len(index.guard) == len(tokens) // TOKENS_PER_PROTOTYPE < GUARD_PROTOTYPES
     assert ((index.guard @ axes.T).max(axis=1) > 0.99).all()
     for token, found in zip(axes, index.similarity(axes).to_guard, strict=True):
         cosines = (index.guard @ token).astype(float)

@@ -22,6 +22,7 @@ from airside.bank.store import BankStore
 from airside.cameras.decode import read_image
 from airside.cameras.live import LiveCamera
 from airside.cameras.sources import open_camera
+from airside.commands.engine_choice import ready_engine
 from airside.commands.pacing import frames_for_ticks
 from airside.commands.stop_request import StopRequest
 from airside.commands.watching import watch
@@ -103,6 +104,7 @@ def test_a_rig_gives_ranges(shop: SimpleNamespace, airside: Call) -> None:
 def _full(folder: Path) -> list[str]:
     """The words for a model with depth and bird's-eye view, and its bank."""
     engine = load_engine(tiny_bundle(folder / "full", depth=True, bev=True), 1)
+    ready_engine(folder / "full", note=lambda _: None)
     BankStore(folder / "full_bank").create(taught_bank(engine), "test", "first")
     return ["--model", str(folder / "full"), "--bank", str(folder / "full_bank")]
 

@@ -128,7 +128,7 @@ def test_layers_are_told_by_name() -> None:
     report = _tested(saying, FRAMES, DEV, turned)
     assert list(report["within_25_m"]) == ["vehicles", "markings"]
     assert all(row[NETWORK] == 1 for row in report["within_25_m"].values())
-    assert [aim["got"] for aim in report["aims"]] == [None, None]
+    assert [aim["got"] for aim in report["aims"]] == [None, None, 1]
 
 
 def test_only_cells_in_view_and_in_reach_count() -> None:
@@ -234,10 +234,16 @@ def _simple_bev(path: Path, **changes: Any) -> Any:
 
 def test_simple_bev_on_the_same_tokens(tmp_path: Path) -> None:
     import torch
+    from safetensors.torch import save_file
 
     head = _simple_bev(tmp_path / "head.safetensors", heights_m=(0.0, 1.0))
     tokens = np.random.default_rng(0).normal(size=(CAMERAS, 4, 7, CHANNELS)).astype(np.float32)
     found = simple_bev_head(tmp_path / "head.safetensors", SMALL_RIG, MANIFEST)(tokens)
+    kept = {f"simple_bev.{name}": value for name, value in head.state_dict().items()} | {
+        "families.weight": torch.ones(2)
+    }
+    save_file(kept, tmp_path / "kept.safetensors")
+    np.testing.assert_array_equal(simple_bev_head(tmp_path / "kept.safetensors", SMALL_RIG, MANIFEST)(tokens), found)
     with torch.inference_mode():
         wanted = head(torch.from_numpy(tokens)[None]).layers[0].sigmoid().numpy()
     np.testing.assert_allclose(found, wanted, atol=1e-6)
