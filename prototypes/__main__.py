@@ -34,6 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     build.add_argument("--calibration-worlds", type=int, default=CALIBRATION_WORLDS)
     build.add_argument("--alpha", type=float, help="promised share of clean frames that alarm")
     build.add_argument("--cache", type=Path, help="folder that keeps the rendered frames for the next time")
+    build.add_argument("--curate", action="store_true", help="labelled sets: leave out near-duplicates and outliers")
     build.set_defaults(run=_build)
     report = commands.add_parser("report", help="what a bank knows of labelled pictures it was not made from")
     report.add_argument("--dataset", choices=LABELLED_SETS, required=True)
@@ -61,7 +62,13 @@ def _build(args: argparse.Namespace) -> None:
         if args.root is None:
             raise UsageError(f"--dataset {args.dataset} wants --root, its folder")
         labelled, alpha = LABELLED_SETS[args.dataset], LABELLED_ALPHA if args.alpha is None else args.alpha
-        bank = build_labelled(labelled, args.root, args.model, args.out, _report, alpha=alpha)
+        bank, taken_out = build_labelled(
+            labelled, args.root, args.model, args.out, _report, alpha=alpha, curate=args.curate
+        )
+        for c in taken_out:
+            print(
+                f"{c.name}: of {c.patches} patches {c.near_duplicates} near-duplicates, {c.outliers} outliers left out"
+            )
     else:
         bank = build_apron(
             args.model,

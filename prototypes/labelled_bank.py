@@ -16,6 +16,7 @@ from airside.enrolment.learn import learn_class
 from airside.errors import InputError
 from prototypes.build import GUARD_TOKENS, Report, sample_tokens, thresholds
 from prototypes.collect import Collector
+from prototypes.curate import Curation, curated
 from prototypes.labelled import UNLABELLED, LabelledPicture, LabelledSet
 
 CALIBRATION_SHARE = 1 / 3  # of the training pictures, the last by name: other drives where drives are named in order
@@ -73,13 +74,25 @@ def learn_labelled(
 
 
 def build_labelled(
-    labelled: LabelledSet, root: Path, model: Path, out: Path, report: Report, *, alpha: float = LABELLED_ALPHA
-) -> PrototypeBank:
-    """Make, calibrate and store the bank of ``labelled``'s training pictures for the bundle ``model``."""
+    labelled: LabelledSet,
+    root: Path,
+    model: Path,
+    out: Path,
+    report: Report,
+    *,
+    alpha: float = LABELLED_ALPHA,
+    curate: bool = False,
+) -> tuple[PrototypeBank, tuple[Curation, ...]]:
+    """Make, calibrate and store the bank of ``labelled``'s training pictures for the bundle ``model``; and what was
+    taken out of them where ``curate`` asks for it."""
     engine = load_engine(model)
     pictures = labelled.pictures(root, "train")
     kept = max(1, round(len(pictures) * (1 - CALIBRATION_SHARE)))
-    bank = learn_labelled(engine, labelled, collect(engine, labelled, pictures[:kept], report))
+    collector = collect(engine, labelled, pictures[:kept], report)
+    taken_out: tuple[Curation, ...] = ()
+    if curate:
+        collector.tokens, taken_out = curated(collector.tokens)
+    bank = learn_labelled(engine, labelled, collector)
 
     def clean() -> Iterator[tuple[np.ndarray, np.ndarray]]:
         for done, picture in enumerate(pictures[kept:], 1):
@@ -89,4 +102,4 @@ def build_labelled(
 
     bank = replace(bank, calibrations=thresholds(engine, bank, clean(), alpha))
     BankStore(out).create(bank, "prototypes build", f"{labelled.title}: {len(bank.classes)} classes, {kept} pictures")
-    return bank
+    return bank, taken_out

@@ -15,6 +15,7 @@ from airside.pipeline import DEFAULT_METHOD
 from eval.aims import aim_line
 from eval.datasets.table import DATA_SETS, data_set
 from eval.report_file import write_json
+from eval.road.ablation import ablation, lines
 from eval.road.benchmark import FRAMES, benchmark
 from eval.road.commands import evaluate_predictions, run
 from eval.road.hold_out import classes_from, hold_out
@@ -29,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument("--dataset", choices=DATA_SETS, required=True)
     shared.add_argument("--root", type=Path, required=True, help="the data set's folder, in its official layout")
-    shared.add_argument("--out", type=Path, required=True, help="folder of metrics.json and report.html")
+    shared.add_argument("--out", type=Path, required=True, help="folder of the figures and the report")
     metrics = commands.add_parser("metrics", parents=[shared], help="measure score maps of any program")
     metrics.add_argument("--predictions", type=Path, required=True, help="folder of anomaly_p/, or of FRAME.npy")
     metrics.set_defaults(work=_metrics)
@@ -43,6 +44,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     spoiled.add_argument("--bank", type=Path, help="default: the embedded one")
     spoiled.add_argument("--method", choices=ALL_METHODS, default=DEFAULT_METHOD)
     spoiled.set_defaults(work=_robustness)
+    changed = commands.add_parser("ablation", parents=[shared], help="the default with one choice changed at a time")
+    changed.add_argument("--model", type=Path, help="bundle; default: the embedded one")
+    changed.add_argument("--bank", type=Path, help="default: the embedded one")
+    changed.set_defaults(work=_ablation)
     left_out = commands.add_parser("hold-out", help="leave each class of a labelled data set out of the bank in turn")
     left_out.add_argument("--dataset", choices=LABELLED_SETS, required=True)
     left_out.add_argument("--root", type=Path, required=True)
@@ -82,6 +87,12 @@ def _robustness(args: argparse.Namespace) -> None:
     for name, cells in report["corruptions"].items():
         print(f"{name:16}" + "".join(f"{c['ap']:9.3f} {c['relative_ap']:6.0%}" for c in cells.values()))
     print(f"{args.out / 'robustness.json'}\n{args.out / 'robustness.html'}")
+
+
+def _ablation(args: argparse.Namespace) -> None:
+    model, bank = args.model or embedded_model(), args.bank or embedded_bank()
+    print("\n".join(lines(ablation(data_set(args.dataset), args.root, model, bank, args.out))))
+    print(args.out / "ablation.json")
 
 
 def _hold_out(args: argparse.Namespace) -> None:

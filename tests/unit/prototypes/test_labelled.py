@@ -25,7 +25,8 @@ def build(root: Path, model: Path, out: Path, *more: str) -> int:
 
 def test_build_and_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root, model, out = tiny_camvid(tmp_path / "camvid"), tiny_bundle(tmp_path / "model"), tmp_path / "bank"
-    assert build(root, model, out, "--alpha", "0.3") == 0
+    assert build(root, model, out, "--alpha", "0.3", "--curate") == 0
+    assert "near-duplicates" in capsys.readouterr().out
     bank, info = BankStore(out).load()
     kinds = {c.name: (c.kind, c.protected) for c in bank.classes}
     assert kinds == {
