@@ -49,8 +49,8 @@ def frame_pictures(
     picture = cv2.resize(rgb, (WIDTH_PX, height), interpolation=shrink)
     predicted = without_small_components((scores > threshold) & (label != IGNORE), sizes.predicted_px)
     outlined = picture.copy()
-    for mask, colour in ((label == UNKNOWN, TRUE_RGB), (predicted, PREDICTED_RGB)):
-        _outline(outlined, mask, colour)
+    for mask, colour, line in ((label == UNKNOWN, TRUE_RGB, 4), (predicted, PREDICTED_RGB, 2)):
+        _outline(outlined, mask, colour, line)
     values = cv2.resize(heat.unit(scores).astype(np.float32), (WIDTH_PX, height), interpolation=shrink)
     colours = heat_rgb(values)
     grey = cv2.cvtColor(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
@@ -71,12 +71,11 @@ def heat_bar() -> str:
     return _data_uri(heat_rgb(np.linspace(0, 1, 256, dtype=np.float32)[None].repeat(10, axis=0)))
 
 
-def _outline(picture: np.ndarray, mask: np.ndarray, colour: tuple[int, int, int]) -> None:
+def _outline(picture: np.ndarray, mask: np.ndarray, colour: tuple[int, int, int], line: int) -> None:
     contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     scale = np.array([picture.shape[1] / mask.shape[1], picture.shape[0] / mask.shape[0]])
     scaled = [np.round(c * scale).astype(np.int32) for c in contours]
-    cv2.polylines(picture, scaled, True, (10, 10, 10), 3, cv2.LINE_AA)
-    cv2.polylines(picture, scaled, True, colour, 1, cv2.LINE_AA)
+    cv2.polylines(picture, scaled, True, colour, line, cv2.LINE_AA)
 
 
 def _data_uri(rgb: np.ndarray) -> str:

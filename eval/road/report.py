@@ -53,13 +53,18 @@ def write_report(
         ("Results", _lead(report), tables.main_table(methods, order)),
         ("Average precision with its interval", "", _intervals(methods, order)),
         ("Curves", "", _curves(methods, measured, order)),
+        _frames_section(report, measured, order[0], frames, predictions),
         (
             "Beside published results",
             "As their authors report them; nothing of others was run again here. Compare with care: backbones, "
             "training data and frames differ.",
             tables.published_table(report["dataset"], methods, order),
         ),
-        ("By condition", "", tables.condition_table(methods, order)),
+        (
+            "By condition",
+            f"{', '.join(tables.leading(order))}; metrics.json has all methods.",
+            tables.condition_table(methods, order),
+        ),
         (
             "Components",
             "Small print: found / missed / false components at each threshold.",
@@ -70,7 +75,6 @@ def write_report(
             "Without percentile bins; small print: the difference to the official kind.",
             tables.exact_table(methods, order),
         ),
-        _frames_section(report, measured, order[0], frames, predictions),
         ("What the figures mean", "", _notes()),
     ]
     best = methods[order[0]]

@@ -20,6 +20,8 @@ COLUMNS: dict[str, tuple[str, bool]] = {
     "ppv": ("PPV", True),
     "f1_mean": ("F1 mean", True),
 }
+LEADING = 3
+ALWAYS_SHOWN = ("default", "prowl")
 EXACT_COLUMNS = ("ap", "auroc", "fpr95", "best_f1", "best_iou")
 
 
@@ -93,16 +95,23 @@ def component_table(methods: dict[str, Any], order: Sequence[str]) -> str:
 
 
 def condition_table(methods: dict[str, Any], order: Sequence[str]) -> str:
-    """One block a condition, one row a method; empty where there is one condition."""
-    conditions = list(methods[order[0]]["by_condition"])
+    """One block a condition, one row for each of :func:`leading`; empty where there is one condition."""
     rows = []
-    for condition in conditions:
-        of = {m: methods[m]["by_condition"][condition] for m in order}
-        show = {f: marked_best([of[m][f] for m in order], f) for f in COLUMNS}
-        for index, name in enumerate(order):
-            first = f'{escape(condition)} <span class="ci">{of[name]["frames"]} frames</span>' if index == 0 else ""
+    for condition in methods[order[0]]["by_condition"]:
+        of = {m: methods[m]["by_condition"][condition] for m in leading(order)}
+        show = {f: marked_best([row[f] for row in of.values()], f) for f in COLUMNS}
+        for name in of:
+            index = order.index(name)
+            first = (
+                f'{escape(condition)} <span class="ci">{of[name]["frames"]} frames</span>' if name == order[0] else ""
+            )
             rows.append([first, method_name(name, index), *(show[f](of[name][f]) for f in COLUMNS)])
     return table(["condition", "method", *headings(list(COLUMNS))], rows, "left2") if rows else ""
+
+
+def leading(order: Sequence[str]) -> list[str]:
+    """The first :data:`LEADING` methods and, wherever they stand, those that airside is compared by."""
+    return [m for k, m in enumerate(order) if k < LEADING or m in ALWAYS_SHOWN]
 
 
 def published_table(dataset: str, methods: dict[str, Any], order: Sequence[str]) -> str:
