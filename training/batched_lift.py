@@ -15,10 +15,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from airside.geometry.bev_grid import BevGrid
-from airside.geometry.splat_table import DepthBins
+from airside.geometry.splat_table import RAY_FOCAL_PX, RAY_NEAR_M, DepthBins
 from airside.model.bev import LiftSplat, SimpleBev
-
-_FOCAL_PX, _NEAR_M = 196.0, 4.0  # of NetworkRig.ray_features
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,8 +51,8 @@ class Rigs:
         """[B, N, Hp, Wp, 3]; see :meth:`NetworkRig.ray_features`."""
         rise = self.rays_ego()[..., 2]
         height = self.ego_from_cam[..., 2, 3].clamp_min(0.1)[..., None, None]
-        lens = (self.intrinsics[..., 0] / _FOCAL_PX).log()[..., None, None].expand_as(rise)
-        return torch.stack([lens, (-rise * _NEAR_M / height).clamp(-1, 1), rise], dim=-1)
+        lens = (self.intrinsics[..., 0] / RAY_FOCAL_PX).log()[..., None, None].expand_as(rise)
+        return torch.stack([lens, (-rise * RAY_NEAR_M / height).clamp(-1, 1), rise], dim=-1)
 
     def cells(self, grid: BevGrid, bins: DepthBins, height_range_m: tuple[float, float]) -> Tensor:
         """[B, N, Hp, Wp, D] int64: the cell of every point; ``grid.cells`` for those that are dropped."""

@@ -42,20 +42,6 @@ def watch(
 
     Raises :class:`InputError` when the source has no frame, or none that can be used.
     """
-    # NumPy's own threads wait busily for the next small product, on the cores that the network wants.
-    with threadpool_limits(1, user_api="blas"):
-        return _watch(camera, pipeline, out, tick_ms, max_ticks, stop, on_record)
-
-
-def _watch(
-    camera: Camera,
-    pipeline: Pipeline,
-    out: Path,
-    tick_ms: int,
-    max_ticks: int | None,
-    stop: Callable[[], bool],
-    on_record: Callable[[TickRecord], None],
-) -> RunSummary:
     make_out(out)
     summary = RunSummary()
     summary.without = pipeline.without
@@ -66,7 +52,12 @@ def _watch(
     expected = camera.expected_frames
     total = max_ticks if expected is None else min(expected, max_ticks or expected)
     loop = _Loop(camera, pipeline, summary)
-    with RunFiles(out, fps=_film_fps(camera, tick_ms)) as files, Progress("ticks", total) as progress:
+    with (
+        # NumPy's own threads wait busily for the next small product, on the cores that the network wants.
+        threadpool_limits(1, user_api="blas"),
+        RunFiles(out, fps=_film_fps(camera, tick_ms)) as files,
+        Progress("ticks", total) as progress,
+    ):
         item = first
         while item is not None:
             record = loop.tick(item[0], files)

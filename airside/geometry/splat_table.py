@@ -18,7 +18,7 @@ from airside.geometry.transforms import RigidTransform
 
 HEIGHT_RANGE_M = (-5.0, 10.0)  # sky and deep underground teach a bird's-eye view nothing
 RAY_FEATURES = 3
-_FOCAL_PX, _NEAR_M = 196.0, 4.0  # make the ray features numbers of about 1
+RAY_FOCAL_PX, RAY_NEAR_M = 196.0, 4.0  # make the ray features numbers of about 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +115,8 @@ class NetworkRig:
         for camera, pose in zip(self.intrinsics, self.ego_from_cam, strict=True):
             ray = camera.ray_cam_from_uv(uv)
             rise = pose.directions(ray / ray[..., 2:])[..., 2]
-            ground = np.clip(-rise * _NEAR_M / max(float(pose.translation_m[2]), 0.1), -1, 1)
-            features.append(np.stack([np.full(rise.shape, np.log(camera.fx / _FOCAL_PX)), ground, rise], axis=-1))
+            ground = np.clip(-rise * RAY_NEAR_M / max(float(pose.translation_m[2]), 0.1), -1, 1)
+            features.append(np.stack([np.full(rise.shape, np.log(camera.fx / RAY_FOCAL_PX)), ground, rise], axis=-1))
         return np.stack(features).astype(np.float32)
 
     def points_ego_m(self, bins: DepthBins) -> np.ndarray:
