@@ -1,6 +1,6 @@
 """What flows on the arrows of the pipeline: one frozen value type each, NumPy inside.
 
-Axis letters: N cameras, H W image, Hp Wp patch grid, C embedding width, P prototypes, K outline points.
+Axis letters: N cameras, H W image, Hp Wp patch grid, C embedding width, P prototypes, K outline points, X Y cells.
 Polarity: ``similarity`` high = known; ``ood_score`` in [0, 1], high = unknown. Frames of reference: ``ego``
 (x forward, y left, z up, origin on the ground), ``px`` (u right, v down, pixel centres at integers).
 """
@@ -24,6 +24,17 @@ class Frame:
     image: np.ndarray  # [H, W, 3] uint8 RGB
     capture_ns: int  # monotonic clock, at capture
     index: int  # running number within the source
+
+
+@dataclass(frozen=True, slots=True)
+class FrameBundle:
+    """What one tick looks at: of every camera its newest frame, also one that an earlier tick has seen.
+
+    A camera that has not delivered yet is missing. ``now_ns`` is the tick's own time on the frames' clock.
+    """
+
+    now_ns: int
+    frames: tuple[Frame, ...]  # at most one a camera
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +100,8 @@ class Placement:
     xyz_ego_m: tuple[float, float, float]
     source: RangeSource = RangeSource.GROUND
     footprint_xy_m: Footprint = ()
+    covariance_m2: tuple[float, float, float] = (0.0, 0.0, 0.0)  # xx, xy, yy of the near side in ego; zeros: not told
+    height_m: float = 0.0  # of the highest visible point over the ground; zero: not told
 
 
 class Level(enum.IntEnum):
@@ -101,12 +114,72 @@ class Level(enum.IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """A region with its place (``None`` where the rig gives no ground plane) and what to do about it."""
+    """A region in one camera's picture with its place (``None`` where the rig gives no ground plane) and what to do.
 
+    ``track_id``: the object it belongs to, whose level it then has.
+    """
+
+    camera: str
     region: Region
     placement: Placement | None
     level: Level
     reasons: tuple[str, ...]
+    track_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """One object on the ground, over time and over all cameras, in the ego frame at the tick's time.
+
+    ``state`` [4] and ``covariance`` [4, 4] float64 are x, y (metres, its near side) and their velocity (metres a
+    second, relative to the vehicle). ``cameras`` saw it in this tick; none: it is carried on by its velocity.
+    """
+
+    id: int
+    kind: Kind
+    nearest_class: str
+    protected: bool
+    confirmed: bool
+    state: np.ndarray
+    covariance: np.ndarray
+    footprint_xy_m: Footprint
+    height_m: float
+    similarity: float
+    ood_score: float
+    cameras: tuple[str, ...]
+    first_ns: int
+    seen_ns: int
+
+    @property
+    def name(self) -> str:
+        return "unknown" if self.kind is Kind.UNKNOWN else self.nearest_class
+
+    @property
+    def range_m(self) -> float:
+        return float(np.hypot(self.state[0], self.state[1]))
+
+    @property
+    def bearing_rad(self) -> float:
+        return float(np.arctan2(self.state[1], self.state[0]))
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """A tracked object and what to do about it."""
+
+    track: Track
+    level: Level
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Occupancy:
+    """The ground seen from above. ``cells`` [X, Y] int8: -1 *unobserved*, which is never free; else 0 (free) to 100
+    (occupied by something unknown or a vehicle). X runs forward, Y left, from ``corner_xy_m`` in the ego frame."""
+
+    cell_m: float
+    corner_xy_m: tuple[float, float]
+    cells: np.ndarray
 
 
 class HealthState(enum.StrEnum):
@@ -124,22 +197,40 @@ class Health:
 
 
 @dataclass(frozen=True, slots=True)
+class CameraStatus:
+    """One camera in one tick. What a camera that was not ``observed`` would have shown is unknown, never free."""
+
+    camera: str
+    health: Health
+    capture_ns: int | None  # of its newest frame; ``None``: none has come
+    observed: bool  # its picture was looked at in this tick
+
+
+@dataclass(frozen=True, slots=True)
 class TickRecord:
-    """Everything one tick says. Published every tick, also when nothing was seen: silence never reads as clear."""
+    """Everything one tick says. Published every tick, also when nothing was seen: silence never reads as clear.
+
+    ``alerts`` are the tracked objects, ``sightings`` what the single pictures showed. ``predicted``: sent between two
+    ticks; tracks carried on by their velocities, no picture looked at.
+    """
 
     tick: int
-    camera: str
-    capture_ns: int
+    capture_ns: int  # of the newest frame looked at; the tick's own time where there was none
     published_ns: int
     valid: bool
     expires_ns: int
     health: Health
+    cameras: tuple[CameraStatus, ...]
     bank_snapshot: str
     model_fingerprint: str
     method: str
     sightings: tuple[Sighting, ...]
+    alerts: tuple[Alert, ...]
     timing_ms: dict[str, float]  # stage -> milliseconds
+    predicted: bool = False
 
     @property
     def level(self) -> Level:
-        return max((s.level for s in self.sightings), default=Level.NONE)
+        """The highest of all alerts and sightings."""
+        levels = (*(alert.level for alert in self.alerts), *(sighting.level for sighting in self.sightings))
+        return max(levels, default=Level.NONE)

@@ -186,8 +186,8 @@ def draw_header(canvas: np.ndarray, record: TickRecord) -> None:
     right -= 24
     left = put_text(canvas, "airside", 20, middle, 23, TEAL, BOLD) + 26
     facts = (
-        ("camera", record.camera), ("tick", str(record.tick)), ("bank", record.bank_snapshot[:12]),
-        ("method", record.method),
+        ("camera", ", ".join(status.camera for status in record.cameras)), ("tick", str(record.tick)),
+        ("bank", record.bank_snapshot[:12]), ("method", record.method),
     )  # fmt: skip
     for name, value in facts:
         start = put_text(canvas, name, left, middle, 14, MUTED) + 7

@@ -27,6 +27,7 @@ from airside.fusion.viewpoint import Viewpoint, lacking, viewpoint
 from airside.geometry.bev_view import BevView
 from airside.health import OK, frozen_count, frozen_health, picture_health, scene_health, worst
 from airside.messages import (
+    CameraStatus,
     Frame,
     Health,
     HealthState,
@@ -167,16 +168,17 @@ class Pipeline:
         published_ns = time.monotonic_ns() if live else frame.capture_ns + clock.total_ns
         record = TickRecord(
             tick=self._count,
-            camera=frame.camera,
             capture_ns=frame.capture_ns,
             published_ns=published_ns,
             valid=health.state is not HealthState.BLIND,
             expires_ns=frame.capture_ns + self._site.expires_ms * 1_000_000,
             health=health,
+            cameras=(CameraStatus(frame.camera, health, frame.capture_ns, observed=True),),
             bank_snapshot=knowledge.snapshot,
             model_fingerprint=knowledge.model_fingerprint,
             method=knowledge.method,
             sightings=sightings,
+            alerts=(),
             timing_ms=clock.laps_ms,
         )
         self._count += 1
@@ -186,18 +188,20 @@ class Pipeline:
     def blind_record(self, camera: str, now_ns: int, reason: str) -> TickRecord:
         """The record of a tick that has no usable picture: not valid, nothing seen, BLIND and why."""
         bank_health = self._follow_head()
+        blind = worst(Health(HealthState.BLIND, (reason,)), bank_health)
         record = TickRecord(
             tick=self._count,
-            camera=camera,
             capture_ns=now_ns,
             published_ns=now_ns,
             valid=False,
             expires_ns=now_ns + self._site.expires_ms * 1_000_000,
-            health=worst(Health(HealthState.BLIND, (reason,)), bank_health),
+            health=blind,
+            cameras=(CameraStatus(camera, blind, None, observed=False),),
             bank_snapshot=self._knowledge.snapshot,
             model_fingerprint=self._knowledge.model_fingerprint,
             method=self._knowledge.method,
             sightings=(),
+            alerts=(),
             timing_ms={},
         )
         self._count += 1
@@ -268,7 +272,7 @@ class Pipeline:
         protected = region.nearest_class in self._knowledge.protected
         in_middle = reaches_lower_middle(region.box_px, width, height)
         level, reasons = level_for(region.kind, protected, placement, in_middle, self._site)
-        return Sighting(region, placement, level, reasons)
+        return Sighting(frame.camera, region, placement, level, reasons)
 
 
 def _require_finite(values: np.ndarray, what: str) -> None:

@@ -19,6 +19,7 @@ from airside.messages import Frame, Health, HealthState, Kind, Level, Placement,
 from airside.overlay import draw_overlay, one_above_other
 from airside.overlay_text import FOOTER, HEADER, LEVEL_COLOURS, detail_of, frame_colour, sighting_colour
 from airside.video_writer import VideoWriter
+from tests.records import tick_record
 
 
 def frame(height: int = 720, width: int = 1280, level: int = 90) -> Frame:
@@ -30,11 +31,11 @@ def sighting(
 ) -> Sighting:
     outline = np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)], np.float32)
     region = Region(kind, name, 0.41, 0.9, 9.0, (x0, y0, x1, y1), outline)
-    return Sighting(region, Placement(12.34, np.radians(8), (12.2, 1.7, 0.0)), level, ("because",))
+    return Sighting("front", region, Placement(12.34, np.radians(8), (12.2, 1.7, 0.0)), level, ("because",))
 
 
 def record(*sightings: Sighting, health: Health = Health(HealthState.OK), valid: bool = True) -> TickRecord:  # noqa: B008
-    return TickRecord(7, "front", 0, 0, valid, 1, health, "abc", "def", "default", sightings, {"engine": 30.0})
+    return tick_record(7, valid=valid, health=health, sightings=sightings, timing_ms={"engine": 30.0})
 
 
 def draw(view: Frame, tick: TickRecord, score: np.ndarray | None = None, threshold: float = 0.6) -> np.ndarray:

@@ -24,12 +24,12 @@ from airside.messages import (
     RangeSource,
     Region,
     Sighting,
-    TickRecord,
 )
 from airside.overlay import draw_overlay
 from airside.overlay_bev import PANEL_WIDTH, BevPanel, draw_bev
 from airside.overlay_bev_frame import Window, field_of_view, half_view_of, heading_of
 from airside.overlay_text import FOOTER, HEADER, LEVEL_COLOURS
+from tests.records import tick_record
 
 SIZE = (730, PANEL_WIDTH)
 GRID = BevGrid()
@@ -54,7 +54,7 @@ def sighting(x_m: float, y_m: float, kind: Kind = Kind.UNKNOWN, level: Level = L
     region = Region(kind, "cone", 0.4, 0.9, 9.0, (1.0, 2.0, 30.0, 40.0), np.array([(1, 2), (30, 2), (30, 40.0)]))
     corners = tuple((x_m + dx, y_m + dy) for dx, dy in ((-1, -1), (-1, 1), (1, 1), (1, -1)))
     place = Placement(math.hypot(x_m, y_m), math.atan2(y_m, x_m), (x_m, y_m, 0.0), RangeSource.BOTH, corners)
-    return Sighting(region, place, level, ())
+    return Sighting("front", region, place, level, ())
 
 
 def drawn(shown: BevPanel, *sightings: Sighting, threshold: float = 0.6, size: tuple[int, int] = SIZE) -> np.ndarray:
@@ -182,9 +182,9 @@ def test_an_unknown_thing_is_drawn_over_a_known_one() -> None:
 
 def test_odd_input_is_drawn() -> None:
     many = [sighting(4 + k, k - 15, level=Level(k % 5)) for k in range(30)]
-    nowhere = Sighting(many[0].region, None, Level.STOP, ())
+    nowhere = Sighting("front", many[0].region, None, Level.STOP, ())
     far = sighting(1e6, -1e6)
-    bare = Sighting(many[0].region, Placement(3.0, 0.0, (3.0, 0.0, 0.0)), Level.STOP, ())
+    bare = Sighting("front", many[0].region, Placement(3.0, 0.0, (3.0, 0.0, 0.0)), Level.STOP, ())
     for size in ((1, 520), (2, 8), (30, 520), (90, 520), (1280, 520), (731, 60)):
         for shown in (
             BevPanel(view_of(), layers_of(unknown=(9.0, 0.0))),
@@ -202,7 +202,7 @@ def test_the_overlay_is_wider_by_the_panel_and_the_picture_as_without() -> None:
     frame = Frame("front", np.full((448, 784, 3), 90, np.uint8), 0, 0)
     net = fit_to_network(frame.image, 224, 392, 14)
     health = Health(HealthState.OK)
-    record = TickRecord(7, "front", 0, 0, True, 1, health, "abc", "def", "default", (sighting(14, 3),), {})
+    record = tick_record(7, health=health, sightings=(sighting(14, 3),))
     score = np.zeros((16, 28), np.float32)
     plain = draw_overlay(frame, net, score, record, 0.6)
     wide = draw_overlay(frame, net, score, record, 0.6, BevPanel(view_of(), layers_of()))

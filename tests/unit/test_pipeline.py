@@ -97,7 +97,7 @@ def test_one_finite_record_a_tick(engine: OnnxEngine, store: BankStore, method: 
         tick = pipeline.tick(frame)
         record = tick.record
         json_line(record)  # refuses what is not finite
-        assert (record.tick, record.camera, record.capture_ns) == (number, "front", frame.capture_ns)
+        assert (record.tick, record.cameras[0].camera, record.capture_ns) == (number, "front", frame.capture_ns)
         assert record.valid
         assert record.capture_ns < record.published_ns < record.expires_ns
         assert (record.bank_snapshot, record.method) == (store.head_id(), method)

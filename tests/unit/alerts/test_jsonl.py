@@ -26,6 +26,7 @@ from airside.messages import (
     Sighting,
     TickRecord,
 )
+from tests.records import alert, tick_record
 
 INFINITE = Placement(1.0, 0.0, (1.0, 0.0, 0.0), RangeSource.DEPTH, ((np.inf, 1.0),) * 3)
 REGION = Region(
@@ -34,16 +35,21 @@ REGION = Region(
 )  # fmt: skip
 CORNERS = ((9.0, 1.0), (9.0, 2.5), (10.256, 2.5))
 SIGHTING = Sighting(
-    REGION, Placement(9.4, 0.2, (9.2, 1.9, 0.0), RangeSource.BOTH, CORNERS), Level.STOP, ("unknown_in_stop_distance",)
+    "front",
+    REGION,
+    Placement(9.4, 0.2, (9.2, 1.9, 0.0), RangeSource.BOTH, CORNERS),
+    Level.STOP,
+    ("unknown_in_stop_distance",),
 )
 
 
 def record(tick: int = 0, *sightings: Sighting, **changes: Any) -> TickRecord:
-    plain = TickRecord(
-        tick=tick, camera="front", capture_ns=1, published_ns=2, valid=True, expires_ns=3,
-        health=Health(HealthState.DEGRADED, ("novel_scene",)), bank_snapshot="abc", model_fingerprint="def",
-        method="default", sightings=sightings, timing_ms={"engine": 31.23456},
-    )  # fmt: skip
+    plain = tick_record(
+        tick,
+        health=Health(HealthState.DEGRADED, ("novel_scene",)),
+        sightings=sightings,
+        timing_ms={"engine": 31.23456},
+    )
     return dataclasses.replace(plain, **changes)
 
 
@@ -55,7 +61,7 @@ def test_round_trip(tmp_path: Path) -> None:
         writer.write(record(1))
     writer.close()
     first, second = read_records(path)
-    assert first["schema"] == 1
+    assert first["schema"] == 2
     assert (first["level"], first["level_name"]) == (4, "STOP")
     assert first["health"] == {"state": "DEGRADED", "reasons": ["novel_scene"]}
     sighting = first["sightings"][0]
@@ -65,7 +71,9 @@ def test_round_trip(tmp_path: Path) -> None:
     assert sighting["placement"] == {
         "range_m": 9.4, "bearing_rad": 0.2, "xyz_ego_m": [9.2, 1.9, 0.0], "source": "both",
         "footprint_xy_m": [[9.0, 1.0], [9.0, 2.5], [10.26, 2.5]],
+        "covariance_m2": [0.0, 0.0, 0.0], "height_m": 0.0,
     }  # fmt: skip
+    assert first["cameras"] == [{"camera": "front", "health": first["health"], "capture_ns": 1, "observed": True}]
     assert first["sightings"][1]["placement"] is None
     assert (second["level"], second["sightings"]) == (0, [])
     assert second["timing_ms"] == {"engine": 31.235}
@@ -150,11 +158,24 @@ def placement(**changes: Any) -> dict[str, Any]:
     return {key: part for key, part in (one | changes).items() if part != "drop"}
 
 
-def test_lines_from_before_footprints_are_read(tmp_path: Path) -> None:
-    old = placement(source="drop", footprint_xy_m="drop")
-    assert sorted(old) == ["bearing_rad", "range_m", "xyz_ego_m"]
-    (tmp_path / "a.jsonl").write_text(line(sightings=sighting(placement=old)) + "\n")
-    assert read_records(tmp_path / "a.jsonl")[0]["sightings"][0]["placement"] == old
+def alert_entry(**changes: Any) -> list[dict[str, Any]]:
+    one: dict[str, Any] = json.loads(json_line(tick_record(5, alerts=(alert(),))))["alerts"][0]
+    return [{key: part for key, part in (one | changes).items() if part != "drop"}]
+
+
+def test_an_alert_tells_its_track() -> None:
+    value = json.loads(json_line(tick_record(5, alerts=(alert(x_m=3.0, y_m=4.0),))))
+    assert (value["level"], value["predicted"]) == (4, False)
+    assert value["alerts"] == [
+        {
+            "id": 1, "kind": "unknown", "name": "unknown", "nearest_class": "cone", "protected": False,
+            "confirmed": True, "range_m": 5.0, "bearing_rad": 0.9273, "xy_ego_m": [3.0, 4.0],
+            "velocity_mps": [-2.0, 0.0], "covariance_m2": [0.5, 0.0, 0.1],
+            "footprint_xy_m": [[9.0, 1.0], [9.0, 2.5], [10.26, 2.5], [10.26, 1.0]], "height_m": 1.2,
+            "similarity": 0.41, "ood_score": 0.93, "cameras": ["front"], "first_ns": 0, "seen_ns": 1, "level": 4,
+            "level_name": "STOP", "reasons": ["unknown_in_stop_distance"],
+        }
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -169,8 +190,8 @@ def test_lines_from_before_footprints_are_read(tmp_path: Path) -> None:
         (line(tick="5") + "\n", "tick has the wrong type"),
         (line(tick=True) + "\n", "tick has the wrong type"),
         (line(valid=1) + "\n", "valid has the wrong type"),
-        (line(schema=2) + "\n", "schema 2 is not 1"),
-        (line(level=0) + "\n", "level 0 is not that of the sightings, 4"),
+        (line(schema=1) + "\n", "schema 1 is not 2"),
+        (line(level=0) + "\n", "level 0 is not that of the alerts and sightings, 4"),
         (line(health={"state": "FINE"}) + "\n", "no known state"),
         (line(timing_ms={"engine": float("nan")}) + "\n", "NaN is no JSON number"),
         (line(timing_ms={"engine": 12345.5}).replace("12345.5", "1e999") + "\n", "engine is not finite"),
@@ -184,7 +205,16 @@ def test_lines_from_before_footprints_are_read(tmp_path: Path) -> None:
         (line(sightings=sighting(placement=placement(footprint_xy_m=[[1, 2], [3, 4]]))) + "\n", "is no polygon"),
         (line(sightings=sighting(placement=placement(footprint_xy_m=[[1], [2], [3]]))) + "\n", "is no polygon"),
         (line(sightings=sighting(placement=placement(footprint_xy_m=[[1, "2"]] * 3))) + "\n", "is no polygon"),
-        (line(sightings=sighting(placement=placement(footprint_xy_m=5))) + "\n", "is no polygon"),
+        (line(sightings=sighting(placement=placement(footprint_xy_m=5))) + "\n", "footprint_xy_m has the wrong type"),
+        (line(sightings=sighting(camera="drop")) + "\n", r"sightings\[0\] lacks 'camera'"),
+        (line(cameras=[{"camera": "front"}]) + "\n", r"cameras\[0\] lacks 'health'"),
+        (line(alerts=alert_entry(id=1.5)) + "\n", r"alerts\[0\].id has the wrong type"),
+        (line(alerts=alert_entry(kind="odd")) + "\n", "kind 'odd' is unknown"),
+        (line(alerts=alert_entry(footprint_xy_m=[[1, 2]])) + "\n", "is no polygon"),
+        (
+            line(alerts=alert_entry(level=3), level=3, sightings=[]).replace('"level": 3', '"level": 2', 1) + "\n",
+            "level",
+        ),
         ("[" * 100_000 + "\n", "line 1"),
     ],
 )
@@ -193,9 +223,3 @@ def test_bad_lines_are_refused(tmp_path: Path, text: str, message: str) -> None:
     path.write_text(text)
     with pytest.raises(CorruptError, match=message):
         read_records(path)
-
-
-def test_two_cameras_count_for_themselves(tmp_path: Path) -> None:
-    path = tmp_path / "a.jsonl"
-    path.write_text(line(camera="front") + "\n" + line(camera="rear") + "\n")
-    assert len(read_records(path)) == 2

@@ -15,7 +15,8 @@ from airside.alerts.jsonl import read_records
 from airside.assets import embedded_demo
 from airside.commands.demo import Script, TrueObject, as_text, load_script, summarise
 from airside.errors import CorruptError, UnavailableError
-from airside.messages import Box, Health, HealthState, Kind, Level, Region, Sighting, TickRecord
+from airside.messages import Box, Kind, Level, Region, Sighting, TickRecord
+from tests.records import tick_record
 
 ROBOT_BOX, DRUM_BOX, FAR_BOX = (10.0, 10.0, 30.0, 20.0), (60.0, 10.0, 70.0, 30.0), (80.0, 80.0, 90.0, 90.0)
 ROBOT, DRUM = TrueObject("robot", ROBOT_BOX, 9.0), TrueObject("drum", DRUM_BOX, 4.0)
@@ -23,7 +24,7 @@ ROBOT, DRUM = TrueObject("robot", ROBOT_BOX, 9.0), TrueObject("drum", DRUM_BOX, 
 
 def _seen(kind: Kind, nearest: str, box: Box) -> Sighting:
     outline = np.array([box[:2], (box[2], box[1]), box[2:]], np.float32)
-    return Sighting(Region(kind, nearest, 0.5, 0.9, 4.0, box, outline), None, Level.NOTICE, ())
+    return Sighting("front", Region(kind, nearest, 0.5, 0.9, 4.0, box, outline), None, Level.NOTICE, ())
 
 
 def _unknown(box: Box) -> Sighting:
@@ -35,11 +36,7 @@ def _named(name: str, box: Box) -> Sighting:
 
 
 def _records(*ticks: tuple[Sighting, ...]) -> list[TickRecord]:
-    health = Health(HealthState.OK)
-    return [
-        TickRecord(k, "front", k, k + 1, True, k + 2, health, "s", "f", "default", sightings, {})
-        for k, sightings in enumerate(ticks)
-    ]
+    return [tick_record(k, sightings=sightings) for k, sightings in enumerate(ticks)]
 
 
 def _script(*truth: tuple[TrueObject, ...]) -> Script:
