@@ -91,7 +91,7 @@ def test_a_rig_gives_ranges(shop: SimpleNamespace, airside: Call) -> None:
     assert answer.code == 0
     assert answer.err == ""
     records = read_records(out / "alerts.jsonl")
-    assert {r["camera"] for r in records} == {"left"}
+    assert {camera["camera"] for r in records for camera in r["cameras"]} == {"left"}
     assert any(s["placement"] for r in records for s in r["sightings"])
     rig.write_text(RIG.replace("NAME", "left") + RIG.replace("NAME", "right").split("\n", 1)[1])
     unsaid = airside("run", shop.apron, *shop.common, "--rig", rig, "--out", out)
