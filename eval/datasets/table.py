@@ -15,7 +15,9 @@ from eval.metrics.components import ANOMALY_SIZES, OBSTACLE_SIZES, ComponentSize
 
 @dataclass(frozen=True, slots=True)
 class DataSet:
-    """``official`` names the folders of predictions: the first is written, all are read."""
+    """``official`` names the folders of predictions: the first is written. ``kept_under``: where the official code
+    itself puts this split's maps and looks for them (its ``name_for_persistence``: one folder for all splits of a
+    source), so every map is written there too. All are read."""
 
     name: str
     title: str
@@ -24,6 +26,7 @@ class DataSet:
     sizes: ComponentSizes
     wanted: str
     source: str
+    kept_under: tuple[str, ...] = ()
 
     def frames(self, root: Path) -> tuple[RoadFrame, ...]:
         """Every labelled frame below ``root``. Raises :class:`InputError` where there is none, saying what was wanted
@@ -53,25 +56,29 @@ DATA_SETS = {
             "frames/X.jpg and frames/X.labels/labels_semantic.png", "https://www.epfl.ch/labs/cvlab/data/road-anomaly/",
         ),
         DataSet(
-            "anomaly-track", "RoadAnomaly21 validation", ("AnomalyTrack-validation", "AnomalyTrack-all"),
+            "anomaly-track", "RoadAnomaly21 validation", ("AnomalyTrack-validation",),
             layouts.masked_images, ANOMALY_SIZES, _MASKED, f"{_SMIYC} (dataset_AnomalyTrack.zip)",
+            ("AnomalyTrack-all",),
         ),
         DataSet(
-            "obstacle-track", "RoadObstacle21 validation", ("ObstacleTrack-validation", "ObstacleTrack-all"),
+            "obstacle-track", "RoadObstacle21 validation", ("ObstacleTrack-validation",),
             layouts.obstacle_track, OBSTACLE_SIZES, _MASKED, f"{_SMIYC} (dataset_ObstacleTrack.zip)",
+            ("ObstacleTrack-all",),
         ),
         DataSet(
-            "lost-and-found", "LostAndFound test", ("LostAndFound-testValid", "LostAndFound-test"),
-            layouts.lost_and_found, OBSTACLE_SIZES, _LAF_WANTED, _LAF_SOURCE,
+            "lost-and-found", "LostAndFound test", ("LostAndFound-testValid",),
+            layouts.lost_and_found, OBSTACLE_SIZES, _LAF_WANTED, _LAF_SOURCE, ("LostAndFound-test",),
         ),
         DataSet(
-            "lost-and-found-noknown", "LostAndFound NoKnown", ("LostAndFound-testNoKnown", "LostAndFound-test"),
-            layouts.lost_and_found_without_known, OBSTACLE_SIZES, _LAF_WANTED, _LAF_SOURCE,
+            "lost-and-found-noknown", "LostAndFound NoKnown", ("LostAndFound-testNoKnown",),
+            layouts.lost_and_found_without_known, OBSTACLE_SIZES, _LAF_WANTED, _LAF_SOURCE, ("LostAndFound-test",),
         ),
         DataSet(
-            "fishyscapes-laf", "Fishyscapes LostAndFound", ("FishyLAF-val",), layouts.fishyscapes_lost_and_found,
-            OBSTACLE_SIZES, "NNNN_X_labels.png and X_leftImg8bit.png (or original/X.png and labels/X.png)",
+            "fishyscapes-laf", "Fishyscapes LostAndFound", ("FishyLAFAnomaly-val", "FishyLAF-val"),
+            layouts.fishyscapes_lost_and_found, OBSTACLE_SIZES,
+            "NNNN_X_labels.png and X_leftImg8bit.png (or original/X.png and labels/X.png)",
             f"{_FISHY} (fishyscapes_lostandfound.zip), pictures from {_LAF}",
+            ("LostAndFound-train", "LostAndFound-test"),  # each frame is looked for in the split it came from
         ),
         DataSet(
             "fishyscapes-static", "Fishyscapes Static", ("FishyStatic-val",), layouts.fishyscapes_static,

@@ -14,11 +14,20 @@ from airside.engine.onnx import load_engine
 from airside.errors import UsageError
 from eval.datasets.table import data_set
 from eval.road.__main__ import main
-from eval.road.predictions import write_scores
+from eval.road.predictions import write_map, write_scores
 from eval.road.scorers import ALL_METHODS, frame_from_network, methods_from
 from eval.road.summary import FIGURES
 from tests.builders import taught_bank, tiny_bundle
-from tests.road_data import SHAPE, flat_predictions, masked_folder, official_predictions, scores, truth, write_png
+from tests.road_data import (
+    SHAPE,
+    flat_predictions,
+    masked_folder,
+    official_predictions,
+    picture,
+    scores,
+    truth,
+    write_png,
+)
 
 NAMES = [f"f{k}" for k in range(5)]
 
@@ -58,6 +67,44 @@ def test_official_layout_and_several_methods(tmp_path: Path) -> None:
         assert metrics("anomaly-track", root, base, tmp_path / "out") == 0
         methods = json.loads((tmp_path / "out" / "metrics.json").read_text())["methods"]
         assert methods["good"]["ap"] > methods["bad"]["ap"]
+
+
+# What the benchmark's own code does with a frame of the split (datasets/tracks.py, tracks_extra.py, dataset_io.py and
+# evaluation.py): it opens DIR_OUTPUTS/anomaly_p/METHOD/NAME/FRAME.hdf5, NAME being what the split's source persists
+# under, reads the data set "value" whole, indexes it with the label's mask and compares it with a float.
+OFFICIAL_READS = {
+    "anomaly-track": ("AnomalyTrack-all",),
+    "obstacle-track": ("ObstacleTrack-all",),
+    "lost-and-found": ("LostAndFound-test",),
+    "lost-and-found-noknown": ("LostAndFound-test",),
+    "fishyscapes-laf": ("LostAndFound-train", "LostAndFound-test"),
+}
+
+
+@pytest.mark.parametrize("name", OFFICIAL_READS)
+def test_what_the_official_tool_reads(name: str, tmp_path: Path) -> None:
+    for _ in range(2):  # a second run replaces the first one's maps everywhere
+        write_map(tmp_path, "default", data_set(name), "validation0000", scores(0))
+    for folder in (*OFFICIAL_READS[name], data_set(name).official[0]):
+        with h5py.File(tmp_path / "anomaly_p" / "default" / folder / "validation0000.hdf5", "r") as file:
+            stored = file["value"]
+            assert (stored.shape, stored.dtype, list(file)) == (SHAPE, np.float16, ["value"])
+            value = stored[:]
+        assert np.array_equal(value, scores(0).astype(np.float16))
+        assert value.min() >= 0
+        assert value.max() <= 1
+        assert value[truth(0) < 255].ndim == 1
+
+
+def test_maps_that_the_official_tool_saved_are_found(tmp_path: Path) -> None:
+    """It keeps a frame of Fishyscapes under the split of LostAndFound that it came from."""
+    names = ["04_Maurener_Weg_8_000000_000030", "13_Elly_Beinhorn_Str_000000_000050"]
+    for seed, (name, folder) in enumerate(zip(names, ("LostAndFound-train", "LostAndFound-test"), strict=True)):
+        write_png(tmp_path / "d" / f"{name}_leftImg8bit.png", picture(seed))
+        write_png(tmp_path / "d" / f"{seed:04d}_{name}_labels.png", truth(seed))
+        write_scores(tmp_path / "p" / "anomaly_p" / "theirs" / folder, name, scores(seed))
+    assert metrics("fishyscapes-laf", tmp_path / "d", tmp_path / "p", tmp_path / "out") == 0
+    assert json.loads((tmp_path / "out" / "metrics.json").read_text())["methods"]["theirs"]["frames"] == 2
 
 
 def test_the_report_needs_nothing_beside_it(folder: Path, tmp_path: Path) -> None:
