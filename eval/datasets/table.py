@@ -75,7 +75,7 @@ DATA_SETS = {
         ),
         DataSet(
             "fishyscapes-laf", "Fishyscapes LostAndFound", ("FishyLAFAnomaly-val", "FishyLAF-val"),
-            layouts.fishyscapes_lost_and_found, OBSTACLE_SIZES,
+            layouts.fishyscapes_lost_and_found, ANOMALY_SIZES,
             "NNNN_X_labels.png and X_leftImg8bit.png (or original/X.png and labels/X.png)",
             f"{_FISHY} (fishyscapes_lostandfound.zip), pictures from {_LAF}",
             ("LostAndFound-train", "LostAndFound-test"),  # each frame is looked for in the split it came from
