@@ -12,6 +12,7 @@ from airside.bank.prototypes import prototypes_from_tokens, unit
 from airside.bank.search import SOFT_TEMPERATURE
 from airside.errors import UnavailableError
 from eval.road.support import SupportPatches
+from prototypes.curate import farthest_first
 
 PatchScore = Callable[[np.ndarray], np.ndarray]  # tokens [T, C] float32, unit length -> [T] float32
 
@@ -37,13 +38,8 @@ def k_means(support: SupportPatches) -> PatchScore:
 
 def coreset(support: SupportPatches) -> PatchScore:
     """The same against a tenth of the support patches, chosen farthest first (PatchCore, arXiv 2106.08265)."""
-    tokens = support.tokens
-    chosen = [0]
-    nearest = tokens @ tokens[0]
-    for _ in range(max(1, round(CORESET_SHARE * len(tokens))) - 1):
-        chosen.append(int(np.argmin(nearest)))
-        nearest = np.maximum(nearest, tokens @ tokens[chosen[-1]])
-    return _one_minus_nearest(tokens[chosen])
+    chosen = farthest_first(support.tokens, max(1, round(CORESET_SHARE * len(support.tokens))))
+    return _one_minus_nearest(support.tokens[chosen])
 
 
 def mahalanobis(support: SupportPatches) -> PatchScore:
