@@ -107,3 +107,29 @@ def interval_chart(title: str, rows: Sequence[tuple[str, int, float, Sequence[fl
         parts.append(f'<circle cx="{left + value * across:.1f}" cy="{y}" r="5.5" fill="{colour}"/>')
         parts.append(f'<text x="{width - right + 12}" y="{y + 4:.1f}" class="axis">{value:.3f}</text>')
     return "".join(parts) + "</svg>"
+
+
+def matrix_chart(title: str, rows: Sequence[str], columns: Sequence[str], shares: np.ndarray) -> str:
+    """``shares`` [rows, columns] in [0, 1] as shaded cells, the larger ones told in per cent."""
+    cell, left, top = 30, 150, 132
+    width, height = left + cell * len(columns) + 40, top + cell * len(rows) + 6
+    parts = [f'<svg class="chart matrix" viewBox="0 0 {width} {height}" role="img" aria-label="{escape(title)}">']
+    for c, name in enumerate(columns):
+        x = left + cell * (c + 0.5) + 4
+        parts.append(f'<text transform="translate({x:.0f} {top - 8}) rotate(-60)">{escape(name)}</text>')
+    for r, name in enumerate(rows):
+        y = top + cell * r
+        parts.append(f'<text x="{left - 8}" y="{y + 19}" text-anchor="end" class="axis">{escape(name)}</text>')
+        for c in range(len(columns)):
+            share = float(shares[r, c])
+            x, dark = left + cell * c, share > 0.55
+            parts.append(
+                f'<rect x="{x}" y="{y}" width="{cell - 1}" height="{cell - 1}" fill="#0072B2" '
+                f'fill-opacity="{max(share, 0.03):.3f}"/>'
+            )
+            if share >= 0.02:
+                style = ' style="fill: #fff"' if dark else ""
+                parts.append(
+                    f'<text x="{x + cell / 2 - 0.5}" y="{y + 19}" text-anchor="middle"{style}>{share * 100:.0f}</text>'
+                )
+    return "".join(parts) + "</svg>"
