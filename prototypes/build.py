@@ -20,10 +20,10 @@ from airside.ood.scoring import METHODS
 from airside.pipeline import knowledge_from_bank, map_from_tokens
 from prototypes.collect import Collector
 from prototypes.curate import Curation, curated
-from training.apron.bulk import render_plans
 from training.apron.families import PROTECTED
 from training.apron.frames import SEED_BANK, SEED_CALIBRATION, WorldPlan
 from training.apron.renderer import STUFF
+from training.kept_frames import render_plans
 
 ALPHA = 0.01  # promised share of clean frames that alarm
 GUARD_TOKENS = 512  # patches kept for each guarded group

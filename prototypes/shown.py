@@ -10,9 +10,9 @@ import numpy as np
 
 from airside.engine.bundle import Manifest
 from prototypes.labelled import UNLABELLED, LabelledSet
-from training.apron.bulk import render_plans
 from training.apron.families import UNKNOWN
 from training.apron.frames import WorldPlan
+from training.kept_frames import render_plans
 
 SEED_REPORT = 13_000_000  # no other seed of the simulator
 APRON_WORLDS, APRON_FRAMES = 20, 12

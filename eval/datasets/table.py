@@ -8,6 +8,7 @@ from pathlib import Path
 
 from airside.errors import InputError, UsageError
 from eval.datasets import layouts
+from eval.datasets.access import listing
 from eval.datasets.apron_frames import apron_frames
 from eval.datasets.frames import RoadFrame
 from eval.metrics.components import ANOMALY_SIZES, OBSTACLE_SIZES, ComponentSizes
@@ -31,11 +32,12 @@ class DataSet:
     def frames(self, root: Path) -> tuple[RoadFrame, ...]:
         """Every labelled frame below ``root``. Raises :class:`InputError` where there is none, saying what was wanted
         and where to get it."""
-        if not root.is_dir():
-            raise InputError(
-                f"{root}: no such folder; {self.title} is wanted there ({self.wanted}), from {self.source}"
-            )
-        frames = self.find(root)
+        with listing():
+            if not root.is_dir():
+                raise InputError(
+                    f"{root}: no such folder; {self.title} is wanted there ({self.wanted}), from {self.source}"
+                )
+            frames = self.find(root)
         if not frames:
             raise InputError(f"{root} holds no frame of {self.title}: wanted {self.wanted}. Get it from {self.source}")
         return frames

@@ -81,7 +81,7 @@ def _report(
     for method in predictions:
 
         def read(frame: RoadFrame, shape: tuple[int, int], method: Predictions = method) -> np.ndarray:
-            return read_scores(method.path(frame.name), shape)
+            return read_scores(method.path(frame.name), shape, f"the label {frame.source}")
 
         measured[method.method] = measure(method.method, frames, read, data_set.sizes)
     report = {

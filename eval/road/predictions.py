@@ -16,6 +16,7 @@ import h5py
 import numpy as np
 
 from airside.errors import InputError, StorageError, UsageError
+from eval.datasets.access import listing
 from eval.datasets.table import DataSet
 
 FOLDER, DATASET = "anomaly_p", "value"
@@ -36,7 +37,8 @@ class Predictions:
 
     def require(self, frames: Sequence[str]) -> None:
         """Raise :class:`InputError` unless every frame has its map."""
-        missing = [name for name in frames if not self.path(name).is_file()]
+        with listing():
+            missing = [name for name in frames if not self.path(name).is_file()]
         if missing:
             raise InputError(
                 f"{self.method}: {len(missing)} of {len(frames)} score maps are missing, the first is "
@@ -49,15 +51,11 @@ def find_predictions(root: Path, data_set: DataSet) -> tuple[Predictions, ...]:
 
     Raises :class:`InputError` where there is none for this data set.
     """
-    base = root / FOLDER if (root / FOLDER).is_dir() else root
-    found = []
-    for method in sorted(p for p in base.glob("*") if p.is_dir()):
-        folders = tuple(f for n in (*data_set.official, *data_set.kept_under) if (f := method / n).is_dir())
-        if folders:
-            found.append(Predictions(method.name, folders, ".hdf5"))
-    if not found:
-        flat = [s for s in (".npy", ".hdf5") if any(root.glob(f"*{s}"))]
-        found = [Predictions(root.resolve().name, (root,), s) for s in flat[:1]]
+    with listing():
+        found = _by_method(root / FOLDER if (root / FOLDER).is_dir() else root, data_set)
+        if not found:
+            flat = [s for s in (".npy", ".hdf5") if any(root.glob(f"*{s}"))]
+            found = [Predictions(root.resolve().name, (root,), s) for s in flat[:1]]
     if not found:
         raise InputError(
             f"{root} holds no score maps of {data_set.name}: wanted {FOLDER}/METHOD/{data_set.official[0]}/FRAME.hdf5 "
@@ -66,11 +64,21 @@ def find_predictions(root: Path, data_set: DataSet) -> tuple[Predictions, ...]:
     return tuple(found)
 
 
-def read_scores(path: Path, shape: tuple[int, int]) -> np.ndarray:
-    """A score map [H, W] float32, finite and not constant, high = unknown. Raises :class:`InputError` on another."""
+def _by_method(base: Path, data_set: DataSet) -> list[Predictions]:
+    found = []
+    for method in sorted(p for p in base.glob("*") if p.is_dir()):
+        folders = tuple(f for n in (*data_set.official, *data_set.kept_under) if (f := method / n).is_dir())
+        if folders:
+            found.append(Predictions(method.name, folders, ".hdf5"))
+    return found
+
+
+def read_scores(path: Path, shape: tuple[int, int], label: str = "the label") -> np.ndarray:
+    """A score map [H, W] float32, finite and not constant, high = unknown. Raises :class:`InputError` on another;
+    ``label`` names what its ``shape`` comes from."""
     stored = _stored(path)
     if stored.shape != shape:
-        raise InputError(f"scores {path}: wanted {list(shape)} like the label, got {list(stored.shape)}")
+        raise InputError(f"scores {path}: wanted {list(shape)} like {label}, got {list(stored.shape)}")
     if not np.issubdtype(stored.dtype, np.floating):
         raise InputError(f"scores {path}: wanted floating point numbers, got {stored.dtype}")
     with np.errstate(over="ignore"):  # said below

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 import re
 from pathlib import Path
@@ -142,12 +143,14 @@ def overflowing() -> np.ndarray:
 
 
 BAD_MAPS = [
-    (scores(1)[:-1], "wanted [72, 96] like the label, got [71, 96]"),
+    (scores(1)[:-1], "f1_labels_semantic.png, got [71, 96]"),
+    (scores(1)[None], "wanted [72, 96] like the label"),
     (np.full(SHAPE, 0.5, np.float32), "every pixel has the score 0.5"),
     (np.where(truth(1) == 1, np.nan, scores(1)).astype(np.float32), "NaN"),
     (overflowing(), "overflowed float16"),
     (scores(1).astype(np.float64) * 1e300, "NaN or infinite"),
     ((scores(1) * 255).astype(np.uint8), "floating point"),
+    (np.full((0, 0), 0.5, np.float32), "got [0, 0]"),
     (None, "1 of 5 score maps are missing"),
 ]
 
@@ -184,6 +187,44 @@ def test_bad_hdf5_is_named(
     error = capsys.readouterr().err
     assert said in error
     assert str(path) in error
+
+
+def test_a_truncated_map_is_named(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    maps = flat_predictions(tmp_path / "m", NAMES)
+    for rest in (b"", (maps / "f1.npy").read_bytes()[:200]):
+        (maps / "f1.npy").write_bytes(rest)
+        assert metrics("folder", folder, maps, tmp_path / "out") == 3
+        assert f"{maps / 'f1.npy'}: cannot be read" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("closed", ["maps", "root"])
+def test_folders_that_may_not_be_read_are_named(
+    closed: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As the operating system says it; a test may run as root, whom nothing is refused."""
+    maps = flat_predictions(tmp_path / "m", NAMES)
+    refused = {"maps": maps / "anomaly_p", "root": folder}[closed]
+    real = Path.is_dir
+
+    def is_dir(path: Path) -> bool:
+        if path == refused:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(Path, "is_dir", is_dir)
+    assert metrics("folder", folder, maps, tmp_path / "out") == 3
+    error = capsys.readouterr().err
+    assert f"{refused}: cannot be read (Permission denied)" in error
+    assert "Traceback" not in error
+
+
+def test_an_output_that_cannot_be_written_is_named(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "taken").write_text("a file")
+    maps = flat_predictions(tmp_path / "m", NAMES)
+    assert metrics("folder", folder, maps, tmp_path / "taken") == 6
+    assert f"cannot write {tmp_path / 'taken' / 'metrics.json'}" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
