@@ -17,7 +17,7 @@ from training.apron.frames import LabelledFrame, WorldPlan
 def render_plans(
     plans: Sequence[WorldPlan], workers: int = 0, cache: Path | None = None
 ) -> Iterator[tuple[WorldPlan, list[LabelledFrame]]]:
-    """As there. Raises :class:`StorageError` where the folder ``cache`` cannot be used, :class:`InputError` where a file
+    """As there. Raises :class:`StorageError` where ``cache`` cannot be used, :class:`InputError` where a file
     in it is damaged."""
     try:
         yield from bulk.render_plans(plans, workers, cache)

@@ -42,6 +42,16 @@ class DataSet:
             raise InputError(f"{root} holds no frame of {self.title}: wanted {self.wanted}. Get it from {self.source}")
         return frames
 
+    def some_frames(self, root: Path, count: int | None) -> tuple[RoadFrame, ...]:
+        """``count`` of :meth:`frames`, evenly spread; all of them where it is ``None`` or larger. Raises
+        :class:`UsageError` on a count under 1."""
+        if count is not None and count < 1:
+            raise UsageError(f"--frames must be at least 1, got {count}")
+        frames = self.frames(root)
+        if count is None or count >= len(frames):
+            return frames
+        return tuple(frames[k * len(frames) // count] for k in range(count))
+
 
 _SMIYC = "https://segmentmeifyoucan.com/datasets"
 _LAF = "http://wwwlehre.dhbw-stuttgart.de/~sgehrig/lostAndFoundDataset/index.html"

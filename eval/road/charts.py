@@ -109,6 +109,32 @@ def interval_chart(title: str, rows: Sequence[tuple[str, int, float, Sequence[fl
     return "".join(parts) + "</svg>"
 
 
+def difference_chart(title: str, rows: Sequence[tuple[str, float, Sequence[float] | None]]) -> str:
+    """One row a name (value, interval) about a line at 0; losses in one colour, gains in another."""
+    width, left, right = 960, 330, 64
+    ends = [abs(v) for _, value, interval in rows for v in (value, *(interval or ()))]
+    reach = max([0.05, *ends]) * 1.04
+    across, height = width - left - right, len(rows) * _ROW + 34
+    middle, scale = left + across / 2, across / 2 / reach
+    step = next(s for s in (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0) if reach / s <= 6)
+    parts = [f'<svg class="chart wide" viewBox="0 0 {width} {height}" role="img" aria-label="{escape(title)}">']
+    for k in range(-int(reach / step), int(reach / step) + 1):
+        x, kind = middle + k * step * scale, "frame" if k == 0 else "grid"
+        parts.append(f'<line x1="{x:.1f}" y1="4" x2="{x:.1f}" y2="{height - 26}" class="{kind}"/>')
+        word = "0" if k == 0 else f"{k * step:+.2f}"
+        parts.append(f'<text x="{x:.1f}" y="{height - 8}" text-anchor="middle">{word}</text>')
+    for k, (name, value, interval) in enumerate(rows):
+        y, colour = 4 + _ROW * (k + 0.5), COLOURS[0] if value >= 0 else COLOURS[1]
+        parts.append(f'<text x="{left - 12}" y="{y + 4:.1f}" text-anchor="end" class="axis">{escape(name)}</text>')
+        if interval is not None:
+            a, b = (middle + v * scale for v in interval)
+            bar = f'stroke="{colour}" stroke-width="5" opacity="0.45"'
+            parts.append(f'<line x1="{a:.1f}" y1="{y}" x2="{b:.1f}" y2="{y}" {bar}/>')
+        parts.append(f'<circle cx="{middle + value * scale:.1f}" cy="{y}" r="5.5" fill="{colour}"/>')
+        parts.append(f'<text x="{width - right + 12}" y="{y + 4:.1f}" class="axis">{value:+.3f}</text>')
+    return "".join(parts) + "</svg>"
+
+
 def matrix_chart(title: str, rows: Sequence[str], columns: Sequence[str], shares: np.ndarray) -> str:
     """``shares`` [rows, columns] in [0, 1] as shaded cells, the larger ones told in per cent."""
     cell, left, top = 30, 150, 132

@@ -60,24 +60,28 @@ class Walked:
     blind_share: float  # of the frames: health says so
 
 
-def robustness(data_set: DataSet, root: Path, model: Path, bank_path: Path, method: str, out: Path) -> dict[str, Any]:
-    """``out``/robustness.json and ``out``/robustness.html. Raises :class:`InputError` where the frames do not show both
-    known and unknown."""
+def robustness(
+    data_set: DataSet, root: Path, model: Path, bank_path: Path, method: str, out: Path, *, frames: int | None = None
+) -> dict[str, Any]:
+    """``out``/robustness.json and ``out``/robustness.html, over ``frames`` of the data set's (``None``: all).
+
+    Raises :class:`InputError` where the frames do not show both known and unknown.
+    """
     engine = load_engine(model)
     bank, info = BankStore(bank_path).load()
     bank.require_model(engine.manifest.fingerprint, str(bank_path), str(model))
-    frames = data_set.frames(root)
+    shown = data_set.some_frames(root, frames)
     scorers = patch_scorers(bank, [method], lambda: support_patches(engine, bank))
-    with Progress("pictures, clean and spoiled", len(frames) * (1 + len(SPOILED) * len(STRENGTHS))) as progress:
-        clean = _walk(engine, scorers, frames, lambda rgb, k: rgb, progress)
+    with Progress("pictures, clean and spoiled", len(shown) * (1 + len(SPOILED) * len(STRENGTHS))) as progress:
+        clean = _walk(engine, scorers, shown, lambda rgb, k: rgb, progress)
         spoiled = {
-            name: [_walk(engine, scorers, frames, _spoiler(spoil, kind, strength), progress) for strength in STRENGTHS]
+            name: [_walk(engine, scorers, shown, _spoiler(spoil, kind, strength), progress) for strength in STRENGTHS]
             for kind, (name, spoil) in enumerate(SPOILED.items())
         }
     report = {
         "dataset": data_set.name,
         "title": data_set.title,
-        "frames": len(frames),
+        "frames": len(shown),
         "method": method,
         "model": engine.manifest.fingerprint,
         "bank": info.id,
@@ -86,7 +90,7 @@ def robustness(data_set: DataSet, root: Path, model: Path, bank_path: Path, meth
             name: {str(s): _row(w, clean) for s, w in zip(STRENGTHS, walks, strict=True)}
             for name, walks in spoiled.items()
         },
-        "losses": {name: {str(s): _lost(name, s, frames) for s in STRENGTHS} for name in LOSSES},
+        "losses": {name: {str(s): _lost(name, s, shown) for s in STRENGTHS} for name in LOSSES},
     }
     write_json(out / "robustness.json", report)
     write_text(out / "robustness.html", _page(report))
