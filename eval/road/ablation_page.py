@@ -18,7 +18,8 @@ def ablation_page(report: Mapping[str, Any]) -> str:
     base = rows[0]
     lead = (
         f"{report['frames']} frames. As shipped: AP {base['ap']:.3f}, FPR95 {base['fpr95']:.3f}. Every other row "
-        "changes one choice. The interval is a paired 95 % bootstrap over frames: where it spans 0, the frames do not tell."
+        "changes one choice. The interval is a paired 95 % bootstrap over frames: where it spans 0, the frames do not "
+        "tell."
     )
     gains = [(f"{r['group']}: {r['name']}", r["ap_gain"], r["ap_gain_ci"]) for r in rows[1:]]
     return page(

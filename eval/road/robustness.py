@@ -158,13 +158,10 @@ def _page(report: dict[str, Any]) -> str:
             small = f"{cell['relative_ap']:.0%} of clean · FPR95 {cell['fpr95']:.3f} · blind {cell['blind_share']:.0%}"
             cells.append(f'{tables.number(cell["ap"])}<span class="ci">{small}</span>')
         rows.append(cells)
-    lost = [
-        [
-            escape(name.replace("_", " ")),
-            *(f"{c['declared_share']:.0%} of {c['lost_share']:.0%}" for c in cells.values()),
-        ]
-        for name, cells in report["losses"].items()
-    ]
+    for name, cells in report["losses"].items():
+        words = [f"{c['lost_share']:.0%} of the pictures lost" for c in cells.values()]
+        shares = [f'<span class="ci">declared blind: {c["declared_share"]:.0%}</span>' for c in cells.values()]
+        rows.append([escape(name.replace("_", " ")), *(w + s for w, s in zip(words, shares, strict=True))])
     clean = report["clean"]
     lead = (
         f"{report['frames']} frames, method {report['method']}: clean AP {clean['ap']:.3f}, FPR95 {clean['fpr95']:.3f}."
@@ -179,11 +176,11 @@ def _page(report: dict[str, Any]) -> str:
                 lead,
                 f'<div class="legend">{legend}</div><div class="half">{drawn}</div>',
             ),
-            ("Every corruption", "", tables.table(["corruption", *head], rows)),
             (
-                "Pictures taken away",
-                "A black picture has no score; health must declare it blind, so that its view counts as unobserved.",
-                tables.table(["loss", *(f"declared of lost, {w}" for w in STRENGTH_WORDS[1:])], lost),
+                "Every corruption",
+                "A picture taken away has no score: health must declare it blind, so that its view counts as "
+                "unobserved.",
+                tables.table(["corruption", *head], rows),
             ),
         ],
         f"model {report['model']}; bank {report['bank']}",
