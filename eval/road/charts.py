@@ -63,7 +63,8 @@ def chart(
     if level is not None:
         y = TOP + (1 - level[0]) * down
         parts.append(f'<line x1="{LEFT}" y1="{y:.1f}" x2="{LEFT + across}" y2="{y:.1f}" class="level"/>')
-        parts.append(f'<text x="{LEFT + across - 4}" y="{y + 15:.1f}" text-anchor="end">{escape(level[1])}</text>')
+        words_y = y - 6 if level[0] < 0.1 else y + 15  # clear of the axis
+        parts.append(f'<text x="{LEFT + across - 4}" y="{words_y:.1f}" text-anchor="end">{escape(level[1])}</text>')
     for index, line in enumerate(lines):
         xs, ys = _thinned(line)
         points = " ".join(f"{LEFT + a * across:.1f},{TOP + (1 - b) * down:.1f}" for a, b in zip(xs, ys, strict=True))
