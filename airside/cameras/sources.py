@@ -41,15 +41,13 @@ def open_camera(source: str, name: str = "front", *, fps: float = 5.0, timeout_s
         return _device(source, name, timeout_s)
     if "://" in source:
         return _stream(source, name, timeout_s)
-    path = Path(source)
-    try:
-        is_folder, exists = path.is_dir(), path.exists()
-    except (OSError, ValueError) as error:  # no permission on the way there; a zero byte in the path
-        raise InputError(f"source {path}: cannot be looked at ({error}); check the path") from None
-    if is_folder:
+    return open_file_camera(Path(source), name, fps=fps)
+
+
+def open_file_camera(path: Path, name: str, *, fps: float) -> StillsCamera | VideoCamera:
+    """A folder of pictures, one picture, or a video file."""
+    if is_folder(path):
         return StillsCamera(pictures_in(path), name=name, fps=fps)
-    if not exists:
-        raise InputError(f"source {path}: no such file or folder; check the path")
     if path.suffix.lower() in IMAGE_SUFFIXES:
         return StillsCamera([path], name=name, fps=fps)
     if path.suffix.lower() in VIDEO_SUFFIXES:
@@ -59,6 +57,17 @@ def open_camera(source: str, name: str = "front", *, fps: float = 5.0, timeout_s
         f"source {path}: neither a picture ({', '.join(sorted(IMAGE_SUFFIXES))}) nor a video "
         f"({', '.join(sorted(VIDEO_SUFFIXES))}) by its name; rename or convert it"
     )
+
+
+def is_folder(path: Path) -> bool:
+    """Whether ``path`` is a folder or a file; :class:`InputError` where it is neither."""
+    try:
+        folder, exists = path.is_dir(), path.exists()
+    except (OSError, ValueError) as error:  # no permission on the way there; a zero byte in the path
+        raise InputError(f"source {path}: cannot be looked at ({error}); check the path") from None
+    if not exists:
+        raise InputError(f"source {path}: no such file or folder; check the path")
+    return folder
 
 
 def _device(path: str, name: str, timeout_s: float) -> Camera:
