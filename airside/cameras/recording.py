@@ -57,6 +57,21 @@ class RigRecording(Protocol):
     ) -> None: ...
 
 
+class FaultLog:
+    """Faults counted by camera and reason, and the newest message of each camera that had one."""
+
+    def __init__(self, cameras: Iterable[str]) -> None:
+        self.counts: dict[str, Counter[str]] = {camera: Counter() for camera in cameras}
+        self.last: dict[str, str] = {}
+
+    def add(self, camera: str, reason: str, message: str) -> None:
+        self.counts[camera][reason] += 1
+        self.last[camera] = f"camera {camera}: {message}"
+
+    def jumped(self, camera: str, message: str) -> None:
+        self.add(camera, "clock_jump", message)
+
+
 @dataclass(frozen=True, slots=True)
 class Arrival:
     """A picture as it came: when, from whom, and how to get at it. Only those that a tick looks at are decoded."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from airside.cameras.bag import BAG_SUFFIXES, is_bag_folder, open_bag
 from airside.cameras.decode import IMAGE_SUFFIXES
 from airside.cameras.file_rig import FileRig
 from airside.cameras.recording import RigRecording
@@ -20,22 +21,26 @@ def open_rig_source(
 ) -> RigRecording:
     """Open what was recorded of the rig whose cameras are called ``cameras``.
 
-    A folder with a sub-folder of pictures, a video or a picture for each camera, under the camera's name; for a rig of
-    one camera also any folder of pictures, picture or video. ``fps`` is the rate at which pictures count as taken.
+    A recording (``.mcap``, ``.db3``, or a rosbag2 folder); a folder with a sub-folder of pictures, a video or a picture
+    for each camera, under the camera's name; for a rig of one camera also any folder of pictures, picture or video.
+    ``fps`` is the rate at which pictures count as taken, ``topics`` names image topics as :func:`open_bag` wants them.
 
-    Raises :class:`InputError` for files that are no use, :class:`UsageError` for a call that cannot work.
+    Raises :class:`InputError` for files that are no use, :class:`UsageError` for a call that cannot work,
+    :class:`UnavailableError` without the libraries that recordings need.
     """
     if not source:
         raise UsageError("the source is empty: give a recording, a folder, a picture or a video")
     path = Path(source)
-    kind = _folder_kind(path, cameras) if is_folder(path) else _OF_FILES.get(path.suffix.lower(), _one_camera)
+    kind = _folder_kind(path, cameras) if is_folder(path) else _FILE_KINDS.get(path.suffix.lower(), _one_camera)
     return kind(path, cameras, fps, topics or {})
 
 
 def _folder_kind(folder: Path, cameras: Sequence[str]) -> _Opener:
-    if _named_after(folder, cameras) and not (len(cameras) == 1 and _only_pictures(folder)):
-        return _one_each
-    return _one_camera
+    return next(opener for is_one, opener in _FOLDER_KINDS if is_one(folder, cameras))
+
+
+def _recording(path: Path, cameras: Sequence[str], fps: float, topics: Topics) -> RigRecording:
+    return open_bag(path, cameras, topics)
 
 
 def _one_each(folder: Path, cameras: Sequence[str], fps: float, topics: Topics) -> RigRecording:
@@ -49,9 +54,6 @@ def _one_camera(path: Path, cameras: Sequence[str], fps: float, topics: Topics) 
             f"video for each, named after it: {', '.join(cameras)}"
         )
     return FileRig([open_file_camera(path, cameras[0], fps=fps)], cameras)
-
-
-_OF_FILES: dict[str, _Opener] = {}
 
 
 def _named_after(folder: Path, cameras: Sequence[str]) -> dict[str, Path]:
@@ -74,6 +76,15 @@ def _rank(entry: Path) -> int | None:
     return 1 if suffix in VIDEO_SUFFIXES else 2 if suffix in IMAGE_SUFFIXES else None
 
 
-def _only_pictures(folder: Path) -> bool:
-    """A folder of pictures of one camera, one of which happens to bear its name."""
-    return all(_rank(entry) in (2, None) for entry in folder.iterdir())
+def _has_one_each(folder: Path, cameras: Sequence[str]) -> bool:
+    """But not a folder of pictures of one camera, one of which happens to bear its name."""
+    only_pictures = all(_rank(entry) in (2, None) for entry in folder.iterdir())
+    return bool(_named_after(folder, cameras)) and not (len(cameras) == 1 and only_pictures)
+
+
+_FILE_KINDS: dict[str, _Opener] = dict.fromkeys(BAG_SUFFIXES, _recording)  # by the name's ending; all else is a camera
+_FOLDER_KINDS: tuple[tuple[Callable[[Path, Sequence[str]], bool], _Opener], ...] = (  # the first that is one
+    (lambda folder, cameras: is_bag_folder(folder), _recording),
+    (_has_one_each, _one_each),
+    (lambda folder, cameras: True, _one_camera),
+)
