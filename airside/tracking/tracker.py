@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from airside.geometry.uncertainty import mahalanobis2
 from airside.messages import Footprint, Kind, Observation, Track
-from airside.tracking.kalman import corrected, distance2, predicted
+from airside.tracking.kalman import corrected, predicted
 
 ACCELERATION_MPS2 = 1.5  # one sigma: a tractor brakes, a person turns
 SPEED_MPS = 5.0  # one sigma of a new object's velocity around that of the others
@@ -111,16 +112,16 @@ def _carried(item: _Live, dt_s: float) -> _Live:
 
 def _assigned(tracks: Sequence[Track], observations: Sequence[Observation]) -> dict[int, int]:
     """Track number -> observation number: the nearest pairs first, each once, none beyond the gate."""
-    pairs = []
-    for number, track in enumerate(tracks):
-        for index, observation in enumerate(observations):
-            spread = track.covariance[:2, :2] + observation.covariance_m2 + np.eye(2) * SHAPE_M**2
-            far2 = distance2(observation.xy_m - track.state[:2], spread)
-            if far2 < GATE2:
-                pairs.append((far2, number, index))
+    if not tracks or not observations:
+        return {}
+    apart = np.stack([o.xy_m for o in observations]) - np.stack([t.state[:2] for t in tracks])[:, None]
+    spread = np.stack([o.covariance_m2 for o in observations]) + np.eye(2) * SHAPE_M**2
+    far2 = mahalanobis2(apart, spread + np.stack([t.covariance[:2, :2] for t in tracks])[:, None])
+    near = np.argwhere(far2 < GATE2)
+    pairs = near[np.argsort(far2[tuple(near.T)], kind="stable")].tolist()
     chosen: dict[int, int] = {}
     taken: set[int] = set()
-    for _, number, index in sorted(pairs):
+    for number, index in pairs:
         if number not in chosen and index not in taken:
             chosen[number] = index
             taken.add(index)
