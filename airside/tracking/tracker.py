@@ -69,7 +69,7 @@ class Tracker:
         for number, item in enumerate(live):
             found = pairs.get(number)
             item = _met(item, observations[found], now_ns) if found is not None else _missed(item)
-            if found is not None or not _is_lost(item.track, now_ns, bool(seen[number])):
+            if found is not None or not _is_lost(item, now_ns, bool(seen[number])):
                 kept.append(item)
         ids = {found: live[number].track.id for number, found in pairs.items()}
         for index, observation in enumerate(observations):
@@ -81,7 +81,8 @@ class Tracker:
         return tuple(item.track for item in kept), tuple(ids[index] for index in range(len(observations)))
 
     def forget_names(self) -> None:
-        """A new bank snapshot: what an object was taken for counts no more, the next observation decides."""
+        """A new bank snapshot: what an object was taken for counts no more. The next observation decides; one that is
+        not seen again where a camera looks was an object to the old bank only."""
         self._live = tuple(replace(item, votes=()) for item in self._live)
 
     def _drift(self) -> np.ndarray:
@@ -191,7 +192,10 @@ def _elected(votes: Sequence[_Vote]) -> tuple[Kind, str, bool]:
     return kind, chosen.nearest_class, chosen.protected
 
 
-def _is_lost(track: Track, now_ns: int, looked_at: bool) -> bool:
+def _is_lost(item: _Live, now_ns: int, looked_at: bool) -> bool:
+    track = item.track
+    if looked_at and not item.votes:
+        return True
     limit_s = (LOST_S if track.confirmed else LOST_TENTATIVE_S) if looked_at else UNSEEN_S
     too_vague = float(np.trace(track.covariance[:2, :2])) > FURTHEST_SIGMA_M**2
     return too_vague or (now_ns - track.seen_ns) / 1e9 > limit_s

@@ -123,6 +123,15 @@ def test_votes_decide_the_name_and_a_new_bank_wipes_them() -> None:
     assert (track.id, track.name, track.protected) == (1, "person", True)  # the same thing, known at once
 
 
+def test_what_only_the_old_bank_saw_is_gone_at_once() -> None:
+    for looked_at, left in ((everywhere, 1), (nowhere, 2)):
+        drive = Drive()
+        for _ in range(5):
+            drive.tick(seen(10), seen(30))
+        drive.tracker.forget_names()
+        assert len(drive.tick(seen(10), looked_at=looked_at)) == left
+
+
 def test_an_even_vote_is_unknown() -> None:
     drive = Drive()
     drive.tick(seen(10, kind=Kind.KNOWN, nearest_class="tug"))
