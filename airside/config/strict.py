@@ -16,6 +16,7 @@ import yaml
 from airside.errors import UsageError
 
 T = TypeVar("T")
+_MOST_INT = 1 << 63
 _MAX_BYTES = 1 << 20  # a settings file is a page; anything larger is the wrong file
 
 
@@ -57,12 +58,23 @@ def checked(wanted: Any, value: Any, where: str) -> Any:
         return _record(wanted, value, where)
     if typing.get_origin(wanted) is tuple:
         return _sequence(typing.get_args(wanted), value, label)
+    if typing.get_origin(wanted) is types.UnionType:  # X | None: who wants the None leaves the key out
+        (wanted,) = (kind for kind in typing.get_args(wanted) if kind is not types.NoneType)
+        return checked(wanted, value, where)
+    if typing.get_origin(wanted) is typing.Literal:
+        known = typing.get_args(wanted)
+        require(
+            type(value) is str and value in known,
+            f"{label}: wanted one of {', '.join(known)}, got {_name(type(value))} {reprlib.repr(value)}",
+        )
+        return value
     if wanted is float and isinstance(value, int | float) and not isinstance(value, bool):
         number = float(value) if abs(value) < 1e300 else math.inf
         require(math.isfinite(number), f"{label}: wanted a finite number, got {value}")
         return number
     if isinstance(wanted, types.GenericAlias) or type(value) is not wanted:
         raise UsageError(f"{label}: wanted {_name(wanted)}, got {_name(type(value))} {reprlib.repr(value)}")
+    require(wanted is not int or abs(value) < _MOST_INT, f"{label}: {reprlib.repr(value)} is too large a number")
     return value
 
 
