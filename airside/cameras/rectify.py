@@ -1,4 +1,4 @@
-"""Straight lines straight again: the pictures of a distorted or fisheye camera as its virtual pinhole would take them."""
+"""Straight lines straight again: a distorted or fisheye camera's pictures as its virtual pinhole would take them."""
 
 from __future__ import annotations
 

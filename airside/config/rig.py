@@ -19,7 +19,7 @@ from airside.geometry.transforms import (
 from airside.geometry.virtual_pinhole import virtual_pinhole
 
 LensModel = Literal["pinhole", "plumb_bob", "rational", "equidistant"]
-_MOST_PIXELS = 1 << 15  # of a side: OpenCV moves no pixel farther
+_MOST_PIXELS, _LONGEST_SIDE_PX = 50_000_000, (1 << 15) - 1  # nothing larger is decoded, nor can be rectified
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +88,11 @@ class CameraConfig:
         require(bool(self.name), "name: must not be empty")
         require(self.max_range_m > 0, f"max_range_m: must be positive, got {self.max_range_m}")
         require(self.rate_hz is None or self.rate_hz > 0, f"rate_hz: must be positive, got {self.rate_hz}")
+        usable = max(self.width, self.height) <= _LONGEST_SIDE_PX and self.width * self.height <= _MOST_PIXELS
+        require(usable, f"width, height: {self.width} x {self.height} px is more than a picture may have")
         if self.model == "pinhole":
             require(not self.coefficients, f"coefficients: a pinhole takes none, got {len(self.coefficients)}")
             require(self.pinhole_fov_deg is None, "pinhole_fov_deg: a pinhole is used as it is; leave the key out")
-        else:
-            wide = max(self.width, self.height)
-            require(wide < _MOST_PIXELS, f"width, height: below {_MOST_PIXELS} px for this lens, got {wide}")
         _ = self.pinhole  # its own checks, and those of the lens
 
     @property

@@ -33,22 +33,36 @@ class _StrictLoader(yaml.SafeLoader):
 
 def load_settings(cls: type[T], path: Path) -> T:
     """The strict YAML ``path`` as the frozen dataclass ``cls``; :class:`UsageError` says what is wrong, and where."""
+    documents = read_documents(path, "settings")
+    require(len(documents) == 1, f"settings {path}: wanted one YAML document, got {len(documents)}")
+    try:
+        return typing.cast(T, checked(cls, documents[0], ""))
+    except UsageError as error:
+        raise UsageError(f"settings {path}: {error}") from None
+
+
+def read_documents(path: Path, what: str) -> list[Any]:
+    """The YAML documents in ``path``, at least one; :class:`UsageError` says why not, naming it ``what``."""
+    text = read_small(path, what)
+    try:
+        return list(yaml.load_all(text, _StrictLoader)) or [None]  # derived from the safe loader
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: 2026-99-99 where a date is looked for
+        detail = " ".join(str(error).split())
+        raise UsageError(f"{what} {path}: not valid YAML: {detail}") from None
+
+
+def read_small(path: Path, what: str) -> bytes:
+    """The contents of a file of at most 1 MiB; raises as :func:`read_documents`."""
     try:
         with path.open("rb") as file:
             text = file.read(_MAX_BYTES + 1)
     except OSError as error:
-        raise UsageError(f"settings {path}: cannot be read ({error.strerror}); check the path") from None
+        raise UsageError(f"{what} {path}: cannot be read ({error.strerror}); check the path") from None
+    except ValueError:  # a zero byte in the path
+        raise UsageError(f"{what} {str(path)!r}: no file can have this name") from None
     if len(text) > _MAX_BYTES:
-        raise UsageError(f"settings {path}: larger than {_MAX_BYTES} bytes; this is not a settings file")
-    try:
-        data = yaml.load(text, _StrictLoader)  # derived from the safe loader
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: 2026-99-99 where a date is looked for
-        detail = " ".join(str(error).split())
-        raise UsageError(f"settings {path}: not valid YAML: {detail}") from None
-    try:
-        return typing.cast(T, checked(cls, data, ""))
-    except UsageError as error:
-        raise UsageError(f"settings {path}: {error}") from None
+        raise UsageError(f"{what} {path}: larger than {_MAX_BYTES} bytes; this is not a {what} file")
+    return text
 
 
 def checked(wanted: Any, value: Any, where: str) -> Any:
