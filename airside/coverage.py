@@ -91,7 +91,7 @@ class Coverage:
 
     def blind_bearings(self, range_m: float) -> list[tuple[float, float]]:
         """Arcs (from, to) in degrees, to the left of from, whose ground at ``range_m`` no camera sees."""
-        return arcs(~self.seen[:, :, _radius(range_m)].any(axis=0))
+        return arcs(np.asarray(~self.seen[:, :, _radius(range_m)].any(axis=0)))
 
     def shared(self, range_m: float) -> float:
         """The share of all bearings whose ground at ``range_m`` two cameras or more see."""

@@ -65,7 +65,7 @@ def _colours(coverage: Coverage) -> list[Colour]:
 
 
 def _draw_ground(ground: np.ndarray, window: Window, coverage: Coverage) -> None:
-    """Seen ground in the colour of the camera that sees it most finely, the brighter the more patches 2 m have there."""
+    """Seen ground, most in the colour of the camera that sees it most finely; the more patches, the brighter."""
     coarse = window.smaller(_COARSE)
     v, u = np.indices((coarse.height, coarse.width))
     x = coarse.centre_xy_m[0] - (v - coarse.height / 2 + 0.5) / coarse.px_per_m

@@ -19,7 +19,6 @@ from airside.errors import InputError, UsageError
 from airside.overlay_coverage import draw_coverage
 
 ENOUGH_PATCHES = 3.0  # across; what is smaller seldom becomes a region
-AHEAD_DEG = 20.0
 NEAR_M, MIDDLE_M = 5.0, 10.0
 _LOW_M, _HIGH_M = 0.3, 6.0
 _UNSEEN = 0.05
@@ -119,29 +118,30 @@ def _ahead(coverage: Coverage) -> Check:
         return Check(WARN, "way ahead", f"no camera sees the ground {OBJECT_RANGE_M:g} m ahead: turn or add one")
     best = max(seeing, key=lambda view: view.patches_at_27_m)
     found = f"{OBJECT_M:g} m at {OBJECT_RANGE_M:g} m is {best.patches_at_27_m:.1f} patches wide in {best.name}"
-    if best.patches_at_27_m < ENOUGH_PATCHES:
-        most = math.degrees(2 * math.atan(coverage.size.width_px / 2 / (ENOUGH_PATCHES * coverage.size.patch_px)
-                                          * OBJECT_M / OBJECT_RANGE_M))  # fmt: skip
-        return Check(WARN, "way ahead", f"{found}, fewer than {ENOUGH_PATCHES:g}: a narrow front camera, at most "
-                     f"{most:.0f}° wide, is missing")  # fmt: skip
-    return Check(OK, "way ahead", found)
+    if best.patches_at_27_m >= ENOUGH_PATCHES:
+        return Check(OK, "way ahead", found)
+    columns = coverage.size.width_px / coverage.size.patch_px
+    most = math.degrees(2 * math.atan(columns / 2 / ENOUGH_PATCHES * OBJECT_M / OBJECT_RANGE_M))
+    advice = f"fewer than {ENOUGH_PATCHES:g}: add a narrow camera ahead, at most {most:.0f}° wide"
+    return Check(WARN, "way ahead", f"{found}, {advice}")
 
 
 def _doubts(view: CameraView) -> Iterator[Check]:
     what, height_m = f"camera {view.name}", float(view.mounted.ego_from_cam.translation_m[2])
     if view.ground_from_m is None:
-        yield Check(WARN, what, f"sees no ground within its {view.max_range_m:g} m: nothing it sees gets a place. Is the "
-                    "mounting that of the optical frame (z ahead), and pitch positive down?")  # fmt: skip
+        detail = f"sees no ground within its {view.max_range_m:g} m: nothing it sees gets a place. "
+        detail += "Is the mounting that of the optical frame (z ahead), and pitch positive down?"
+        yield Check(WARN, what, detail)
     elif view.horizon is None or not 0 <= view.horizon <= 1:
         yield Check(WARN, what, f"{_horizon(view)}: what stands far off is not in it")
     if height_m < _LOW_M or height_m > _HIGH_M:
         yield Check(WARN, what, f"{height_m:g} m above the ground: is the ego frame's origin on the ground?")
     if view.unseen_share > _UNSEEN:
-        yield Check(WARN, what, f"{view.unseen_share:.0%} of its rectified picture shows nothing: choose a smaller "
-                    "pinhole_fov_deg")  # fmt: skip
-    if not view.mounted.observed.all():
-        yield Check(INFO, what, f"{1 - view.mounted.observed.mean():.0%} of the network's patches are bars: its pictures "
-                    "have another shape")  # fmt: skip
+        detail = f"{view.unseen_share:.0%} of its rectified picture shows nothing: choose a smaller pinhole_fov_deg"
+        yield Check(WARN, what, detail)
+    bars = 1 - view.mounted.observed.mean()
+    if bars > 0:
+        yield Check(INFO, what, f"{bars:.0%} of the network's patches are bars: its pictures have another shape")
 
 
 def _twins(views: Sequence[CameraView]) -> Iterator[Check]:
