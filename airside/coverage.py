@@ -130,7 +130,7 @@ def _radius(range_m: float) -> int:
 
 def _view(camera: CameraConfig, size: NetworkSize) -> CameraView:
     pinhole = camera.pinhole
-    shape = (camera.height, camera.width, 3)
+    shape = (pinhole.height, pinhole.width, 3)
     net = fit_to_network(np.broadcast_to(np.uint8(0), shape), size.height_px, size.width_px, size.patch_px)
     mounted = mounted_view(camera, shape, net)
     ahead = mounted.ego_from_cam.rotation[:, 2]
@@ -189,5 +189,6 @@ def _unseen_share(camera: CameraConfig) -> float:
     if camera.lens is None:
         return 0.0
     u = (np.arange(_UNSEEN_STEPS) + 0.5) / _UNSEEN_STEPS
-    grid = np.stack(np.meshgrid(u * camera.width - 0.5, u * camera.height - 0.5), axis=-1)
-    return float((~seen_by_lens(camera.pinhole, camera.lens, grid)).mean())
+    pinhole = camera.pinhole
+    grid = np.stack(np.meshgrid(u * pinhole.width - 0.5, u * pinhole.height - 0.5), axis=-1)
+    return float((~seen_by_lens(pinhole, camera.lens, grid)).mean())

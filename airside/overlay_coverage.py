@@ -51,7 +51,7 @@ def draw_coverage(coverage: Coverage, name: str, notes: Sequence[tuple[str, str]
     ground = canvas[:, :MAP]
     ground[:] = hatch(MAP, MAP, _UNSEEN, _HATCH)
     _draw_ground(ground, window, coverage)
-    _draw_rings(ground, window)
+    _draw_rings(ground, window, [math.radians(view.heading_deg) for view in coverage.views])
     for colour, view in zip(_colours(coverage), coverage.views, strict=True):
         _draw_arc(ground, window, view, colour)
     draw_vehicle(ground, window)
@@ -90,19 +90,27 @@ def _patches_at(view: CameraView, xyz_ego_m: np.ndarray) -> np.ndarray:
     return np.where(view.sees(xyz_ego_m), view.patches_across(OBJECT_M, 1.0) / np.maximum(depth, 0.5), 0.0)
 
 
-def _draw_rings(ground: np.ndarray, window: Window) -> None:
-    centre = window.uv_from_xy(np.zeros(2))
+def _draw_rings(ground: np.ndarray, window: Window, headings_rad: Sequence[float]) -> None:
+    centre = fixed_point(window.uv_from_xy(np.zeros(2)))[0, 0].tolist()
+    metres, stopping = _free_bearings(headings_rad)
     for ring_m in _RINGS_M:
-        at = fixed_point(centre)[0, 0].tolist()
-        cv2.circle(ground, at, round(ring_m * window.px_per_m * (1 << SHIFT)), _RING, 1, cv2.LINE_AA, SHIFT)
-        u, v = window.uv_from_xy(ring_m * np.array([math.cos(math.radians(-135)), math.sin(math.radians(-135))]))
-        _chip(ground, f"{ring_m} m", round(float(u)), round(float(v)), MUTED)
-    dash = np.radians(np.arange(0, 360, 2.0))
-    for start in dash[::2]:
-        arc = OBJECT_RANGE_M * np.stack([np.cos([start, start + dash[1]]), np.sin([start, start + dash[1]])], axis=-1)
+        cv2.circle(ground, centre, round(ring_m * window.px_per_m * (1 << SHIFT)), _RING, 1, cv2.LINE_AA, SHIFT)
+        _chip(ground, f"{ring_m} m", window, ring_m, metres, MUTED)
+    for start in np.radians(np.arange(0, 360, 4.0)):
+        turn = start + np.radians([0.0, 2.0])
+        arc = OBJECT_RANGE_M * np.stack([np.cos(turn), np.sin(turn)], axis=-1)
         cv2.polylines(ground, [fixed_point(window.uv_from_xy(arc))], False, TEXT, 2, cv2.LINE_AA, SHIFT)
-    u, v = window.uv_from_xy(OBJECT_RANGE_M * np.array([math.cos(math.radians(135)), math.sin(math.radians(135))]))
-    _chip(ground, f"{OBJECT_RANGE_M:g} m: stopping from 25 km/h", round(float(u)), round(float(v)), TEXT)
+    _chip(ground, f"{OBJECT_RANGE_M:g} m: stopping from 25 km/h", window, OBJECT_RANGE_M, stopping, TEXT)
+
+
+def _free_bearings(headings_rad: Sequence[float]) -> tuple[float, float]:
+    """Two bearings behind the vehicle, one on each side, as far as can be from the names of the cameras."""
+    side = np.radians(np.arange(100.0, 171.0, 5.0))
+    both = []
+    for sign in (-1, 1):
+        away = np.abs((sign * side[:, None] - np.array(headings_rad) + np.pi) % (2 * np.pi) - np.pi).min(axis=1)
+        both.append(float(sign * side[int(np.argmax(away))]))
+    return both[0], both[1]
 
 
 def _draw_arc(ground: np.ndarray, window: Window, view: CameraView, colour: Colour) -> None:
@@ -141,8 +149,10 @@ def _draw_names(ground: np.ndarray, window: Window, coverage: Coverage) -> None:
         pill(ground, view.name, round(u - width / 2), round(v), 16, colour)
 
 
-def _chip(ground: np.ndarray, text: str, u: int, v: int, colour: Colour) -> None:
-    width = text_width(text, 14, MEDIUM)
+def _chip(ground: np.ndarray, text: str, window: Window, range_m: float, bearing_rad: float, colour: Colour) -> None:
+    at = window.uv_from_xy(range_m * np.array([math.cos(bearing_rad), math.sin(bearing_rad)]))
+    u, v, width = round(float(at[0])), round(float(at[1])), text_width(text, 14, MEDIUM)
+    u = min(max(u, width // 2 + 12), window.width - width // 2 - 12)
     fill_round(ground, (u - width // 2 - 7, v - 11, u + width // 2 + 7, v + 11), 6, INK, 0.82)
     put_text(ground, text, u - width // 2, v, 14, colour, MEDIUM)
 
@@ -155,14 +165,14 @@ def _draw_panel(panel: np.ndarray, coverage: Coverage, name: str, notes: Sequenc
         f"{count} camera{'s' * (count != 1)} seen from above, ahead is up · network {size.width_px} x {size.height_px}"
     )
     put_text(panel, line, MARGIN, 82, 15, MUTED)
-    columns = ((310, "field"), (390, "a patch"), (470, "2 m at 27 m"), (right, "ground"))
+    columns = ((302, "field"), (366, "a patch"), (450, "2 m at 27 m"), (right, "ground"))
     top = 124
     for edge, head in columns:
         put_text(panel, head, edge - text_width(head, 13), top, 13, MUTED)
-    step = min(46, (MAP - 470) // max(count, 1))
+    step = min(46, max((MAP - 560) // count, 26))
     for row, (colour, view) in enumerate(zip(_colours(coverage), coverage.views, strict=True)):
         middle = top + 34 + row * step
-        if middle > MAP - 330:
+        if middle > MAP - 390:
             put_text(panel, f"and {count - row} more", MARGIN + 22, middle, 15, MUTED)
             break
         fill_round(panel, (MARGIN, middle - 7, MARGIN + 14, middle + 7), 4, colour)
@@ -175,22 +185,35 @@ def _draw_panel(panel: np.ndarray, coverage: Coverage, name: str, notes: Sequenc
             shade = (TEAL if enough else MUTED) if head.startswith("2 m") else TEXT
             weight = BOLD if head.startswith("2 m") and enough else MEDIUM
             put_text(panel, text, edge - text_width(text, 16, weight), middle, 16, shade, weight)
-    _draw_notes(panel, MAP - 300, notes)
+    _draw_notes(panel, MAP - 370, notes)
     _draw_legend(panel, MAP - 92)
 
 
 def _draw_notes(panel: np.ndarray, top: int, notes: Sequence[tuple[str, str]]) -> None:
+    """What is to be warned of, each in two lines at most."""
     panel[top - 22, MARGIN : PANEL - MARGIN] = _HATCH
     if not notes:
         put_text(panel, "nothing to warn of", MARGIN, top + 4, 17, TEAL, SEMIBOLD)
         return
-    for row, (what, detail) in enumerate(notes[:4]):
-        middle = top + 4 + row * 48
-        fill_round(panel, (MARGIN, middle - 8, MARGIN + 4, middle + 30), 2, _WARN)
-        put_text(panel, what, MARGIN + 14, middle, 16, TEXT, SEMIBOLD)
-        put_text(panel, shortened(detail, PANEL - 2 * MARGIN - 14, 14), MARGIN + 14, middle + 22, 14, MUTED)
-    if len(notes) > 4:
-        put_text(panel, f"and {len(notes) - 4} more: airside doctor --rig", MARGIN + 14, top + 196, 14, MUTED)
+    bottom, width = MAP - 128, PANEL - 2 * MARGIN - 14
+    for number, (what, detail) in enumerate(notes):
+        lines = _two_lines(detail, width)
+        if top + 24 + 20 * len(lines) > bottom:
+            put_text(panel, f"and {len(notes) - number} more: airside doctor --rig", MARGIN + 14, top + 4, 14, MUTED)
+            return
+        fill_round(panel, (MARGIN, top - 6, MARGIN + 4, top + 14 + 20 * len(lines)), 2, _WARN)
+        put_text(panel, what, MARGIN + 14, top + 4, 16, TEXT, SEMIBOLD)
+        for row, line in enumerate(lines):
+            put_text(panel, line, MARGIN + 14, top + 26 + 20 * row, 14, MUTED)
+        top += 36 + 20 * len(lines)
+
+
+def _two_lines(text: str, width: int) -> list[str]:
+    if text_width(text, 14) <= width:
+        return [text]
+    words = text.split()
+    count = next(n for n in range(len(words), -1, -1) if text_width(" ".join(words[:n]), 14) <= width)
+    return [" ".join(words[:count]), shortened(" ".join(words[count:]), width, 14)]
 
 
 def _draw_legend(panel: np.ndarray, top: int) -> None:

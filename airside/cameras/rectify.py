@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -14,17 +15,18 @@ from airside.geometry.camera_model import PinholeCamera
 from airside.geometry.distortion import DistortedCamera
 from airside.messages import Frame, NetworkInput
 
-_MOST_PIXELS = 1 << 15  # of a side: OpenCV's fixed-point maps reach no farther
-_BAND_ROWS = 128  # of a map at once: a row of doubles for every column, a dozen times over
+_LONGEST_SIDE_PX = (1 << 15) - 1  # OpenCV's fixed-point maps reach no farther
+_BAND_ROWS = 128  # of a map at once: it is worked out in doubles
 
 
 class Rectifier:
     """Makes every :class:`Frame` of one mounted camera into one of ``camera.pinhole``; a pinhole's passes untouched.
 
-    A frame keeps its size, which may be any scaled version of the configured one. What the lens does not show (only
-    where ``pinhole_fov_deg`` asks for more than it has) is filled with ``BAR_RGB`` and told by :meth:`unseen`; nothing
-    may be concluded from it, so :meth:`observed` takes its patches out of a :class:`NetworkInput`.
-    Maps are made at the first frame of a size and kept for that size. One thread at a time.
+    A frame may have any scaled version of the configured size. The picture made of it has the rig's
+    ``pinhole_size_px`` or, where the rig names none, the frame's own size.
+    What the lens does not show (only where ``pinhole_fov_deg`` asks for more than it has) is filled with ``BAR_RGB``
+    and told by :meth:`unseen`. Nothing may be concluded from it: :meth:`observed` takes its patches out of a
+    :class:`NetworkInput`. Maps are made at the first frame of a size and kept for that size. One thread at a time.
     """
 
     def __init__(self, camera: CameraConfig) -> None:
@@ -43,20 +45,22 @@ class Rectifier:
         image = frame.image
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or 0 in image.shape:
             raise UsageError(f"wanted an image [H, W, 3] uint8, got {list(image.shape)} {image.dtype}")
-        maps = self._maps_for(image.shape[0], image.shape[1])
+        maps = self._maps_for(self._lens, image.shape[1], image.shape[0])
         straight = cv2.remap(image, maps.whole, maps.fraction, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         if maps.unseen is not None:
             straight[maps.unseen] = BAR_RGB
         return replace(frame, image=straight)
 
     def unseen(self, height: int, width: int) -> np.ndarray | None:
-        """[height, width] bool, read-only: the pixels of a frame of that size that the lens does not show; ``None``
-        where it shows them all. Raises as :meth:`frame`."""
-        return None if self._lens is None else self._maps_for(height, width).unseen
+        """[height, width] bool, read-only: the pixels of a rectified picture of that size that the lens does not show;
+        ``None`` where it shows them all."""
+        if self._lens is None or self._camera.pinhole_fov_deg is None:  # the default leaves none
+            return None
+        return _unseen(self._camera.pinhole.scaled_to(width, height), self._lens)
 
     def observed(self, net: NetworkInput, height: int, width: int) -> NetworkInput:
-        """``net``, made of a rectified frame of ``height`` x ``width``, without the patches that the lens does not show
-        (half or more of their area); the same object where it shows all. Raises as :meth:`frame`."""
+        """``net``, made of a rectified picture of ``height`` x ``width``, without the patches that the lens does not
+        show (half or more of their area); the same object where it shows all."""
         unseen = self.unseen(height, width)
         if unseen is None:
             return net
@@ -68,15 +72,17 @@ class Rectifier:
         share = shown.reshape(rows, len(v) // rows, columns, len(u) // columns).mean(axis=(1, 3))
         return replace(net, observed=net.observed & (share > 0.5))
 
-    def _maps_for(self, height: int, width: int) -> _Maps:
-        if self._maps is None or self._maps.size != (height, width):
-            assert self._lens is not None  # the callers have looked
-            if max(height, width) >= _MOST_PIXELS:
+    def _maps_for(self, lens: DistortedCamera, width: int, height: int) -> _Maps:
+        if self._maps is None or self._maps.taken_px != (width, height):
+            if max(height, width) > _LONGEST_SIDE_PX:
                 raise InputError(
                     f"camera {self._camera.name}: a picture of {width} x {height} px cannot be rectified; "
-                    f"deliver less than {_MOST_PIXELS} px on each side"
+                    f"deliver at most {_LONGEST_SIDE_PX} px on each side"
                 )
-            self._maps = _maps(self._camera.pinhole.scaled_to(width, height), self._lens.scaled_to(width, height))
+            out_width, out_height = self._camera.pinhole_size_px or (width, height)
+            pinhole = self._camera.pinhole.scaled_to(out_width, out_height)
+            whole, fraction = _maps(pinhole, lens.scaled_to(width, height))
+            self._maps = _Maps((width, height), whole, fraction, self.unseen(out_height, out_width))
         return self._maps
 
 
@@ -84,24 +90,37 @@ class Rectifier:
 class _Maps:
     """For each pixel of the straight picture its place in the taken one, as ``cv2.convertMaps`` packs it."""
 
-    size: tuple[int, int]  # height, width
+    taken_px: tuple[int, int]  # width, height
     whole: np.ndarray  # [H, W, 2] int16
     fraction: np.ndarray  # [H, W] uint16
     unseen: np.ndarray | None  # [H, W] bool
 
 
-def _maps(pinhole: PinholeCamera, lens: DistortedCamera) -> _Maps:
-    height, width = pinhole.height, pinhole.width
-    whole = np.empty((height, width, 2), np.int16)
-    fraction = np.empty((height, width), np.uint16)
-    unseen = np.empty((height, width), bool)
-    for top in range(0, height, _BAND_ROWS):
-        rows = slice(top, min(top + _BAND_ROWS, height))
-        v, u = np.mgrid[rows, 0:width]
-        uv = lens.uv_from_xyz_cam(pinhole.ray_cam_from_uv(np.stack([u, v], axis=-1)))
-        unseen[rows] = ~lens.in_picture(uv)
-        uv[unseen[rows]] = 0.0
-        place = np.ascontiguousarray(uv, np.float32)
-        whole[rows], fraction[rows] = cv2.convertMaps(place[..., 0], place[..., 1], cv2.CV_16SC2)
+def _maps(pinhole: PinholeCamera, lens: DistortedCamera) -> tuple[np.ndarray, np.ndarray]:
+    whole = np.empty((pinhole.height, pinhole.width, 2), np.int16)
+    fraction = np.empty((pinhole.height, pinhole.width), np.uint16)
+    for rows in _bands(pinhole.height):
+        uv = _taken_uv(pinhole, lens, rows)
+        place = np.where(lens.in_picture(uv)[..., None], uv, 0.0).astype(np.float32)
+        u, v = np.ascontiguousarray(place[..., 0]), np.ascontiguousarray(place[..., 1])
+        whole[rows], fraction[rows] = cv2.convertMaps(u, v, cv2.CV_16SC2)
+    return whole, fraction
+
+
+@lru_cache(maxsize=16)
+def _unseen(pinhole: PinholeCamera, lens: DistortedCamera) -> np.ndarray | None:
+    unseen = np.concatenate(
+        [~lens.in_picture(_taken_uv(pinhole, lens, rows)) for rows in _bands(pinhole.height)], axis=0
+    )
     unseen.flags.writeable = False
-    return _Maps((height, width), whole, fraction, unseen if unseen.any() else None)
+    return unseen if unseen.any() else None
+
+
+def _bands(height: int) -> list[slice]:
+    return [slice(top, min(top + _BAND_ROWS, height)) for top in range(0, height, _BAND_ROWS)]
+
+
+def _taken_uv(pinhole: PinholeCamera, lens: DistortedCamera, rows: slice) -> np.ndarray:
+    """[rows, W, 2] float64: where the lens's picture has the pixels of some rows of the pinhole's."""
+    v, u = np.mgrid[rows, 0 : pinhole.width]
+    return lens.uv_from_xyz_cam(pinhole.ray_cam_from_uv(np.stack([u, v], axis=-1)))

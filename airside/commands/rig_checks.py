@@ -90,7 +90,7 @@ def _bearings(coverage: Coverage) -> Iterator[Check]:
             continue
         share = sum((end - start) % 360 or 360 for start, end in blind) / 360
         listed = ", ".join(arc_words(*arc) for arc in blind[:6]) + (", ..." if len(blind) > 6 else "")
-        yield Check(WARN, what, f"{share:.0%} of all bearings: {listed}; nobody sees what stands there")
+        yield Check(WARN, what, f"nobody sees {listed}: {max(share, 0.01):.0%} of all bearings")
     first = coverage.first_seen_m
     if np.isfinite(first).any():
         nearest, farthest = float(first.min()), float(first[np.isfinite(first)].max())

@@ -47,7 +47,7 @@ class InfoLens:
         """The camera ``name`` of a rig; raises as :class:`CameraConfig`."""
         return CameraConfig(
             name, self.width, self.height, self.fx, self.fy, self.cx, self.cy, mount, max_range_m,
-            self.model, self.coefficients, None, source, rate_hz,
+            self.model, self.coefficients, source=source, rate_hz=rate_hz,
         )  # fmt: skip
 
 

@@ -64,9 +64,10 @@ class CameraConfig:
     """One camera of the rig: intrinsics in px (pixel centres at integers), mounting, and how far to trust ranges.
 
     ``model`` and ``coefficients`` as in :mod:`airside.geometry.distortion`; a pinhole has none. Pictures of any other
-    lens are made into those of a pinhole ``pinhole_fov_deg`` wide (horizontally; by default as wide as the picture
-    allows, at most 110) before anything looks at them. ``source``: the device, stream, folder or video it delivers
-    through; ``rate_hz``: how often. ``None`` and empty: not told.
+    lens are made into those of a pinhole before anything looks at them: ``pinhole_fov_deg`` wide (horizontally; by
+    default as wide as the picture allows, at most 110) and ``pinhole_size_px`` (width, height; by default as the
+    picture) large. ``source``: the device, stream, folder or video it delivers through; ``rate_hz``: how often.
+    ``None`` and empty: not told.
     """
 
     name: str
@@ -81,6 +82,7 @@ class CameraConfig:
     model: LensModel = "pinhole"
     coefficients: tuple[float, ...] = ()
     pinhole_fov_deg: float | None = None
+    pinhole_size_px: tuple[int, int] | None = None
     source: str = ""
     rate_hz: float | None = None
 
@@ -88,11 +90,13 @@ class CameraConfig:
         require(bool(self.name), "name: must not be empty")
         require(self.max_range_m > 0, f"max_range_m: must be positive, got {self.max_range_m}")
         require(self.rate_hz is None or self.rate_hz > 0, f"rate_hz: must be positive, got {self.rate_hz}")
-        usable = max(self.width, self.height) <= _LONGEST_SIDE_PX and self.width * self.height <= _MOST_PIXELS
-        require(usable, f"width, height: {self.width} x {self.height} px is more than a picture may have")
+        for width, height in ((self.width, self.height), self.pinhole_size_px or (1, 1)):
+            usable = max(width, height) <= _LONGEST_SIDE_PX and width * height <= _MOST_PIXELS
+            require(usable, f"width, height: {width} x {height} px is more than a picture may have")
         if self.model == "pinhole":
             require(not self.coefficients, f"coefficients: a pinhole takes none, got {len(self.coefficients)}")
             require(self.pinhole_fov_deg is None, "pinhole_fov_deg: a pinhole is used as it is; leave the key out")
+            require(self.pinhole_size_px is None, "pinhole_size_px: a pinhole is used as it is; leave the key out")
         _ = self.pinhole  # its own checks, and those of the lens
 
     @property
@@ -104,7 +108,9 @@ class CameraConfig:
     def pinhole(self) -> PinholeCamera:
         """The camera of the pictures as everything after ``airside.cameras`` sees them."""
         lens = self.lens
-        return self._intrinsics if lens is None else virtual_pinhole(lens, self.pinhole_fov_deg)
+        if lens is None:
+            return self._intrinsics
+        return virtual_pinhole(lens, self.pinhole_size_px or (self.width, self.height), self.pinhole_fov_deg)
 
     @property
     def _intrinsics(self) -> PinholeCamera:
