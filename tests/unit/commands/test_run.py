@@ -20,7 +20,7 @@ import pytest
 from airside.alerts.jsonl import read_records
 from airside.bank.store import BankStore
 from airside.cameras.decode import read_image
-from airside.cameras.live import LiveCamera
+from airside.cameras.live import LiveCamera, LiveSource
 from airside.cameras.sources import open_camera
 from airside.commands.engine_choice import ready_engine
 from airside.commands.pacing import bundles_for_ticks
@@ -238,7 +238,7 @@ def live() -> Iterator[Callable[..., LiveCamera]]:
 
     def make(frames: int, period_s: float = 0.01) -> LiveCamera:
         device = _Device(frames, period_s)
-        opened.append(LiveCamera(lambda: device, name="front", source="invented", timeout_s=0.5, reconnect_s=0.05))
+        opened.append(LiveCamera(LiveSource(lambda: device, "invented"), name="front", timeout_s=0.5, reconnect_s=0.05))
         return opened[-1]
 
     yield make
