@@ -20,7 +20,7 @@ from airside.alerts.ros2_messages import (
 )
 from airside.alerts.ros2_types import DETECTIONS, DIAGNOSTICS, GRID, OBJECTS, TEXT, ros2_types
 from airside.alerts.zenoh_ros2 import messages_of
-from airside.errors import AirsideError, CorruptError, InputError
+from airside.errors import CorruptError, InputError
 from airside.messages import (
     CameraStatus,
     Health,
@@ -187,7 +187,6 @@ def test_2000_mutated_messages_raise_only_our_own_errors() -> None:
             del broken[draw.randrange(len(broken)) :]
         try:
             TYPES.decode(bytes(broken), name)
-        except AirsideError as error:
-            assert isinstance(error, CorruptError)
+        except CorruptError:
             refused += 1
     assert refused > 200
