@@ -190,7 +190,8 @@ def _draw_header(header: np.ndarray, record: TickRecord) -> None:
     observed = sum(camera.observed for camera in record.cameras)
     took = sum(record.timing_ms.values())
     facts = (
-        ("tick", f"{record.tick}"), ("cameras", f"{observed} of {len(record.cameras)}"), ("took", f"{took:.0f} ms"),
+        ("tick", f"{record.tick}"), ("cameras", f"{observed} of {len(record.cameras)}"),
+        *([("took", f"{took:.0f} ms")] if took else []),  # a recording's record does not tell
         ("bank", record.bank_snapshot[:12]), ("method", record.method),
     )  # fmt: skip
     for name, value in facts:
@@ -208,11 +209,11 @@ def _draw_legend(strip: np.ndarray, occupancy: Occupancy | None) -> None:
             left = put_text(strip, words(level.name.lower()), left + 17, middle, 12, MUTED) + 11
     marks: list[tuple[str, Colour]] = [("known", TEAL)]
     if occupancy is not None:
-        marks.append(("seen free", (70, 84, 104)))
+        marks += [("seen free", (70, 84, 104)), ("occupied", (252, 160, 10))]
     for name, colour in marks:
         fill_round(strip, (left, middle - 6, left + 12, middle + 6), 4, colour)
         left = put_text(strip, name, left + 17, middle, 12, MUTED) + 11
-    put_text(strip, "hatched: not seen · ellipse: 2 sigma · arrow: 1 s", left, middle, 12, MUTED)
+    put_text(strip, "hatched: not seen", left, middle, 12, MUTED)
 
 
 def _draw_list(strip: np.ndarray, record: TickRecord) -> None:

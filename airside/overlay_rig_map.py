@@ -24,6 +24,7 @@ _HATCH: Colour = (33, 41, 53)
 _FREE: Colour = (46, 57, 72)
 _OCCUPIED: Colour = (252, 160, 10)
 _OCCUPIED_OPACITY = 0.75
+_DOUBT = (30, 80)  # percent: below it a cell is shown free, above it occupied, in between as a mixture
 _PATH_OPACITY = 0.17
 _LOOK_M = 9.0  # how far the sign for a camera's view reaches
 _ARROW_S = 1.0  # a velocity's arrow ends where the object will be then
@@ -74,9 +75,8 @@ def _draw_ground(panel: np.ndarray, window: Window, occupancy: Occupancy) -> Non
         cells.astype(np.int16), matrix, panel.shape[1::-1], flags=cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT,
         borderValue=(-1,),
     )  # fmt: skip
-    table = np.array(_FREE, np.float32) + (np.array(_OCCUPIED, np.float32) - _FREE) * (
-        np.clip(np.arange(101), 0, 100)[:, None] / 100 * _OCCUPIED_OPACITY
-    )
+    doubt = np.clip((np.arange(101) - _DOUBT[0]) / (_DOUBT[1] - _DOUBT[0]), 0, 1)[:, None]
+    table = np.array(_FREE) + (np.array(_OCCUPIED) - _FREE) * doubt * _OCCUPIED_OPACITY
     seen = shown >= 0
     panel[seen] = table.astype(np.uint8)[np.minimum(shown[seen], 100)]
 
@@ -96,7 +96,7 @@ def _draw_path(panel: np.ndarray, window: Window, site: SiteConfig) -> None:
         edge = _front(reach_m, half)
         cv2.polylines(panel, [fixed_point(window.uv_from_xy(edge))], False, colour, 2, cv2.LINE_AA, SHIFT)
         u, v = window.uv_from_xy(edge[-1])
-        text = f"{name} {reach_m:g} m"
+        text = f"{name} {reach_m:.0f} m"
         put_text(panel, text, round(float(u)) - text_width(text, 12) - 7, round(float(v)), 12, colour, SEMIBOLD)
     for side in (-half, half):
         line = window.uv_from_xy(np.array([(-BEHIND_M, side), (AHEAD_M, side)]))
@@ -150,7 +150,7 @@ def _draw_track(panel: np.ndarray, window: Window, alert: Alert) -> None:
         ellipse = _ellipse(np.array([x, y]), np.asarray(track.covariance, np.float64)[:2, :2])
         cv2.polylines(panel, [fixed_point(window.uv_from_xy(ellipse))], True, colour, 1, cv2.LINE_AA, SHIFT)
     cv2.circle(panel, centre.tolist(), 3 << SHIFT, colour, -1 if track.cameras else 1, cv2.LINE_AA, SHIFT)
-    if math.hypot(vx, vy) >= _SLOWEST_MPS:
+    if track.kind is Kind.UNKNOWN and math.hypot(vx, vy) >= _SLOWEST_MPS:
         tip = window.uv_from_xy(np.array([x + vx * _ARROW_S, y + vy * _ARROW_S]))
         start = window.uv_from_xy(np.array([x, y]))
         ends = [tuple(round(float(c)) for c in end) for end in np.clip([start, tip], -4096, 4096)]

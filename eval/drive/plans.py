@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import cycle, islice
 from pathlib import Path
 
@@ -106,7 +106,3 @@ def _passing(
 
 def _once(plans: Iterable[DrivePlan]) -> list[DrivePlan]:
     return list(dict.fromkeys(plans))
-
-
-def of_kinds(plans: Iterable[DrivePlan], kinds: Sequence[str]) -> Iterator[DrivePlan]:
-    return (plan for plan in plans if not kinds or plan.kind in kinds)

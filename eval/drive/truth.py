@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from airside.config import SiteConfig
 from airside.messages import Box, Footprint
 from eval.drive.stored import StoredDrive, Thing
@@ -13,6 +15,7 @@ from training.apron.families import PROTECTED
 from training.rig_frames import VehiclePose
 
 PATCH_PX = 14  # at the network's size, which is that of the standard rigs' cameras
+KNOWN_WITHIN_M = 70.0  # known things farther away explain no track
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +47,15 @@ class TrueObject:
 
 
 def truths_of(drive: StoredDrive, site: SiteConfig) -> list[tuple[TrueObject, ...]]:
-    """For each tick what stands there, in the order of the drive's things."""
+    """For each tick what stands there, in the order of the drive's things: all unknown ones, and the known ones within
+    :data:`KNOWN_WITHIN_M`, without what the cameras show of them."""
+    away_m = np.hypot(*(drive.poses[:, :, :2] - drive.ego[:, None, :2]).transpose(2, 0, 1))  # [T, K]
     return [
-        tuple(_object(drive, tick, k, thing, site) for k, thing in enumerate(drive.things))
+        tuple(
+            _object(drive, tick, k, thing, site)
+            for k, thing in enumerate(drive.things)
+            if thing.unknown or away_m[tick, k] <= KNOWN_WITHIN_M
+        )
         for tick in range(drive.ticks)
     ]
 
@@ -57,7 +66,7 @@ def _object(drive: StoredDrive, tick: int, k: int, thing: Thing, site: SiteConfi
     rectangle = bev_truth.Footprint(x, y, yaw, *thing.size_m[:2]).seen_from(ego_from_world)
     corners = rectangle.corners_xy_m()
     footprint = tuple((float(a), float(b)) for a, b in corners)
-    half = site.corridor_half_width_m
+    half, boxes = site.corridor_half_width_m, drive.boxes[tick, :, k]
     ahead = corners[:, 0].max() > 0
     return TrueObject(
         thing=k,
@@ -69,6 +78,6 @@ def _object(drive: StoredDrive, tick: int, k: int, thing: Thing, site: SiteConfi
         near_xy_m=near_side_of(corners),
         range_m=distance_to_polygon_m((0.0, 0.0), corners),
         on_path=bool(ahead and corners[:, 1].min() <= half and corners[:, 1].max() >= -half),
-        patches=tuple(float(count) / PATCH_PX**2 for count in drive.pixels[tick, :, k]),
-        boxes_px=tuple((float(a), float(b), float(c), float(d)) for a, b, c, d in drive.boxes[tick, :, k]),
+        patches=tuple(float(n) / PATCH_PX**2 for n in drive.pixels[tick, :, k]) if thing.unknown else (),
+        boxes_px=tuple((float(a), float(b), float(c), float(d)) for a, b, c, d in boxes) if thing.unknown else (),
     )
