@@ -20,6 +20,7 @@ from airside.commands.engine_choice import add_engine_option, ready_engine
 from airside.config import SiteConfig, load_site
 from airside.errors import AirsideError, UnavailableError, UsageError
 from airside.progress import Progress
+from airside.video_writer import CODECS
 from eval.drive.film import film
 from eval.drive.plans import all_plans, quick_plans
 from eval.drive.report import print_table, report_of
@@ -58,19 +59,20 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--model", type=Path, default=None, help="model bundle (default: the embedded one)")
     parser.add_argument("--bank", type=Path, default=None, help="its bank (default: the embedded one)")
     parser.add_argument("--site", type=Path, default=None, help="site settings (default: the built-in ones)")
+    parser.add_argument("--codec", choices=CODECS, default="vp9", help="vp9 opens in browsers, mpeg4 is quick to write")
     add_engine_option(parser)
     return parser.parse_args(argv)
 
 
 def _run(args: argparse.Namespace) -> None:
-    model, bank = args.model or embedded_model(), args.bank or embedded_bank()
-    site = load_site(args.site) if args.site is not None else SiteConfig()
-    runner = Runner(ready_engine(model, args.engine), args.engine, bank, site)
     plans = [plan for plan in (quick_plans() if args.quick else all_plans()) if plan.kind in args.kinds]
     if args.rendered:
         plans = [plan for plan in plans if path_of(plan, args.cache).exists()]
     if not plans:
         raise UsageError(f"no drive to run: {args.cache} holds none of these kinds; leave --rendered out")
+    model, bank = args.model or embedded_model(), args.bank or embedded_bank()
+    site = load_site(args.site) if args.site is not None else SiteConfig()
+    runner = Runner(ready_engine(model, args.engine), args.engine, bank, site)
     results = run_all(plans, runner, args.cache)
     protocol = {
         "model": runner.engine.manifest.fingerprint,
@@ -86,7 +88,7 @@ def _run(args: argparse.Namespace) -> None:
         write_json(args.json, report)
     if args.video is not None:
         chosen = [plan for plan in quick_plans() if plan.kind in args.kinds]
-        film([stored(plan, args.cache) for plan in chosen], runner, args.video)
+        film([stored(plan, args.cache) for plan in chosen], runner, args.video, args.codec)
 
 
 def run_all(plans: Sequence[DrivePlan], runner: Runner, cache: Path) -> list[DriveResult]:

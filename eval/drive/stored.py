@@ -13,6 +13,7 @@ import functools
 import hashlib
 import json
 import os
+import zipfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -112,7 +113,7 @@ def read(path: Path) -> StoredDrive:
         with np.load(path) as columns:
             meta = json.loads(str(columns["meta"]))
             arrays = {name: columns[name] for name in ("ego", "poses", "pixels", "boxes", "jpeg", "starts")}
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise CorruptError(f"drive {path}: cannot be read ({error}); delete it and run again") from error
     things = tuple(Thing(t["family"], t["unknown"], tuple(t["size_m"])) for t in meta["things"])
     plan = DrivePlan(**meta["plan"])
