@@ -62,12 +62,11 @@ def test_lidar_points_project_where_the_samples_own_matrices_put_them(rig: RigCo
     for camera in rig.cameras:
         truth = RigidTransform.from_matrix(np.array(calibration["cameras"][camera.name]["lidar2cam"])).points(lidar)
         wanted = camera.pinhole.uv_from_xyz_cam(truth)
-        seen = camera.pinhole.in_picture(wanted) & (truth[:, 2] > 15)
-        assert seen.sum() > 300
+        seen = camera.pinhole.in_picture(wanted) & (truth[:, 2] > 5)
+        assert seen.sum() > 1000
         found = camera.pinhole.uv_from_xyz_cam(camera.ego_from_cam.transform.inverse().points(xyz_ego))
-        off = np.linalg.norm(found - wanted, axis=1)[seen]
-        assert np.median(off) < 15
-        assert np.quantile(off, 0.99) < 45  # 0.5 m at 15 m
+        off_m = np.linalg.norm(found - wanted, axis=1) * truth[:, 2] / camera.fx
+        assert np.quantile(off_m[seen], 0.99) < 0.5
 
 
 def test_objects_lie_in_the_pictures_that_look_their_way(rig: RigConfig, calibration: dict) -> None:

@@ -102,7 +102,7 @@ def test_arcs_are_joined_across_the_back() -> None:
     assert arc_words(-180.0, 180.0) == "all round"
 
 
-@pytest.mark.parametrize("count", [1, 6, 14, 40])
+@pytest.mark.parametrize("count", [1, 6, 24])
 def test_the_picture_holds_any_number_of_cameras(count: int) -> None:
     cameras = tuple(
         replace(WIDE, name=f"camera number {k} of a long name",
