@@ -29,6 +29,7 @@ from airside.config.publish import ZenohConfig
 from airside.errors import UnavailableError
 from airside.messages import Occupancy, TickRecord
 from tests.records import alert, random_record, tick_record
+from tests.ros2_equal import assert_equal
 
 TYPES = ros2_types()
 OFFSET_NS = 1_700_000_000_000_000_000
@@ -162,26 +163,6 @@ def test_1000_of_1000_messages_with_every_field(endpoint: str, receiver: Receive
             gids.add((topic.name, gid))
             assert_equal(TYPES.decode(payload, topic.type_name), message)
     assert len(gids) == len(topics)  # each publisher keeps its own id
-
-
-def assert_equal(left: object, right: object) -> None:
-    """Two messages, field by field; float32 fields have lost what they cannot hold."""
-    assert type(left) is type(right)
-    for name in left.__dataclass_fields__:  # type: ignore[attr-defined]
-        a, b = getattr(left, name), getattr(right, name)
-        if hasattr(a, "__dataclass_fields__"):
-            assert_equal(a, b)
-        elif isinstance(a, list):
-            assert len(a) == len(b)
-            for one, other in zip(a, b, strict=True):
-                assert_equal(one, other)
-        elif isinstance(a, np.ndarray):
-            assert a.dtype == b.dtype
-            np.testing.assert_array_equal(a, b)
-        elif isinstance(a, float):
-            assert a == b or a == float(np.float32(b)), name
-        else:
-            assert a == b, name
 
 
 def test_it_joins_and_leaves_the_ros_graph(endpoint: str, receiver: Receiver) -> None:
