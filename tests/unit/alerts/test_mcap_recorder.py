@@ -214,13 +214,14 @@ for tick in range(100_000):
 """
 
 
-def test_killed_at_any_moment_all_up_to_the_last_alert_is_readable(tmp_path: Path) -> None:
+@pytest.mark.parametrize("moment", [0, 60, 150])
+def test_killed_at_any_moment_all_up_to_the_last_alert_is_readable(tmp_path: Path, moment: int) -> None:
     driver = subprocess.Popen(
         [sys.executable, "-c", DRIVE, str(tmp_path), str(ROOT)], stdout=subprocess.PIPE, text=True, cwd=ROOT
     )
     assert driver.stdout is not None
     said = -1
-    while said < 150:
+    while said < moment:
         said = int(driver.stdout.readline())
     driver.send_signal(signal.SIGKILL)
     rest = driver.communicate()[0].split()
