@@ -44,7 +44,7 @@ def footing() -> Footing:
 def soak(step: Callable[[int], object], ticks: int, look: Callable[[], Footing] = footing) -> dict[str, Any]:
     """Take ``ticks`` steps; how much more is held at the end than after warming up.
 
-    ``memory_growth`` is a share, from medians over windows; threads and files are those after warming up and at the end.
+    ``memory_growth`` is a share, of medians over windows; threads and files: after warming up and at the end.
     """
     every = max(1, ticks // SAMPLES)
     samples: list[Footing] = []
