@@ -11,8 +11,9 @@ from pathlib import Path
 from airside.bank.store import BankStore
 from airside.engine.onnx import load_engine
 from airside.errors import AirsideError, UsageError
+from airside.knowledge import knowledge_from_bank
 from airside.ood.scoring import METHODS
-from airside.pipeline import DEFAULT_METHOD, knowledge_from_bank
+from airside.pipeline import DEFAULT_METHOD
 from eval.report_file import write_json, write_text
 from prototypes.bank_page import report_page
 from prototypes.bank_report import bank_report, report_lines

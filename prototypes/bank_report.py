@@ -13,8 +13,8 @@ from airside.bank.bank import KnownClass, PrototypeBank
 from airside.bank.search import MANY_PICTURES
 from airside.engine.engine import Engine
 from airside.errors import InputError
+from airside.knowledge import Knowledge, map_from_tokens
 from airside.ood.evidence import patch_evidence
-from airside.pipeline import Knowledge, map_from_tokens
 from prototypes.collect import MIN_PURITY
 from prototypes.shown import Shown
 

@@ -25,11 +25,12 @@ from airside.engine.engine import Engine
 from airside.engine.onnx import load_engine
 from airside.enrolment.enrol import migrate
 from airside.errors import InputError
+from airside.knowledge import knowledge_from_bank, map_from_tokens
 from airside.messages import NetworkInput
 from airside.ood.affinity import neighbour_cosines
 from airside.ood.logit import logit, sigmoid
 from airside.ood.refine import guided_upsample, upsample
-from airside.pipeline import DEFAULT_METHOD, knowledge_from_bank, map_from_tokens
+from airside.pipeline import DEFAULT_METHOD
 from airside.progress import Progress
 from eval.datasets.frames import KNOWN, UNKNOWN, RoadFrame
 from eval.datasets.table import DataSet
