@@ -11,7 +11,7 @@ import numpy as np
 from eval.road.charts import interval_chart, matrix_chart
 from eval.road.page import Section, page
 from eval.road.tables import table
-from prototypes.bank_report import OWN_LEVEL, THIN_EXPLAINED
+from prototypes.bank_report import OWN_LEVEL, THIN_EXPLAINED, taken_words
 
 _COVERED, _MISSED = 0, 1  # colours
 
@@ -69,7 +69,7 @@ def _share(value: float | None) -> str:
 
 
 def _taken(row: Mapping[str, Any]) -> str:
-    return escape(", ".join(f"{n} {s:.0%}" for n, s in row["taken_for"].items()))
+    return escape(taken_words(row["taken_for"]))
 
 
 def _known(classes: Mapping[str, Any]) -> str:

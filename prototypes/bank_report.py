@@ -201,17 +201,22 @@ def report_lines(found: dict[str, Any]) -> list[str]:
     for name, row in found["classes"].items():
         explained = "-" if row["explained"] is None else f"{row['explained']:.1%}"
         figures = f"{row['patches']:8} {row['named_right']:7.1%} {row['coverage']:8.1%} {explained:>9}"
-        lines.append(f"{name:18} {figures}  {_taken(row)}{'  THIN: ' if row['thin'] else ''}{'; '.join(row['thin'])}")
+        thin = f"  THIN: {'; '.join(row['thin'])}" if row["thin"] else ""
+        lines.append(f"{name:18} {figures}  {taken_words(row['taken_for'])}{thin}")
     if found["not_shown"]:
         lines.append(f"not shown: {', '.join(found['not_shown'])}")
     for title, group in (("unknown to the bank", "unknown_to_bank"), ("its own guard", "guard")):
         if found[group]:
             lines.append(f"{title:18} {'patches':>8} {'missed':>7}  taken for")
-            lines += [f"{n:18} {r['patches']:8} {r['missed']:7.1%}  {_taken(r)}" for n, r in found[group].items()]
+            lines += [
+                f"{n:18} {r['patches']:8} {r['missed']:7.1%}  {taken_words(r['taken_for'])}"
+                for n, r in found[group].items()
+            ]
     for name, row in list(found["missed_by_class"].items())[:CONFUSIONS]:
         lines.append(f"{name} takes in {row['share']:.1%} of all unknown patches: {', '.join(row['of'])}")
     return lines
 
 
-def _taken(row: Mapping[str, Any]) -> str:
-    return ", ".join(f"{n} {s:.0%}" for n, s in row["taken_for"].items())
+def taken_words(taken_for: Mapping[str, float]) -> str:
+    """``tree 35%, fence 3%``; what rounds to nothing is left out."""
+    return ", ".join(f"{n} {s:.0%}" for n, s in taken_for.items() if s >= 0.005)

@@ -138,9 +138,10 @@ def difference_chart(title: str, rows: Sequence[tuple[str, float, Sequence[float
 
 def matrix_chart(title: str, rows: Sequence[str], columns: Sequence[str], shares: np.ndarray) -> str:
     """``shares`` [rows, columns] in [0, 1] as shaded cells, the larger ones told in per cent."""
-    cell, left, top = 30, 150, 132
+    cell, left, top = 30, 150, 20 + 6 * max(map(len, columns))
     width, height = left + cell * len(columns) + 40, top + cell * len(rows) + 6
-    parts = [f'<svg class="chart matrix" viewBox="0 0 {width} {height}" role="img" aria-label="{escape(title)}">']
+    natural = f'style="max-width: {width}px" role="img" aria-label="{escape(title)}"'
+    parts = [f'<svg class="chart matrix" viewBox="0 0 {width} {height}" {natural}>']
     for c, name in enumerate(columns):
         x = left + cell * (c + 0.5) + 4
         parts.append(f'<text transform="translate({x:.0f} {top - 8}) rotate(-60)">{escape(name)}</text>')
@@ -155,7 +156,7 @@ def matrix_chart(title: str, rows: Sequence[str], columns: Sequence[str], shares
                 f'fill-opacity="{max(share, 0.03):.3f}"/>'
             )
             if share >= 0.02:
-                style = ' style="fill: #fff"' if dark else ""
+                style = ' class="told"' if dark else ""
                 parts.append(
                     f'<text x="{x + cell / 2 - 0.5}" y="{y + 19}" text-anchor="middle"{style}>{share * 100:.0f}</text>'
                 )

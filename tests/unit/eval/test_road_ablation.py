@@ -2,15 +2,17 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from airside.assets import embedded_model
+from airside.assets import embedded_bank, embedded_model
 from airside.bank.store import BankStore
 from airside.engine.onnx import load_engine
 from eval.road.__main__ import main
+from eval.road.ablation import feature_variants
 from eval.road.mini_features import mini_features, trained_classifier
 from tests.builders import taught_bank, tiny_bundle
 from tests.road_data import SHAPE, masked_folder, write_png
@@ -87,3 +89,25 @@ def test_frames_that_show_nothing_unknown_are_named(
         write_png(tmp_path / "data" / "labels_masks" / f"{name}_labels_semantic.png", np.zeros(SHAPE, np.uint8))
     assert main(arguments) == 3
     assert "a_labels_semantic.png" in capsys.readouterr().err
+
+
+def test_each_feature_has_a_bank_of_its_own() -> None:
+    pytest.importorskip("torch")
+    engine = load_engine(embedded_model(), threads=1)
+    whole = BankStore(embedded_bank()).load()[0]
+    few = tuple(replace(c, support=c.support[:1]) for c in whole.classes if c.name in ("bus", "cone", "tarmac"))
+    bank = replace(whole, classes=few, guard_support=whole.guard_support[:1])
+    engines = {k: v for k, v in mini_features(WEIGHTS, engine).items() if k in ("last", "keys")}
+    found = feature_variants(bank, engines, trained_classifier(WEIGHTS))
+    assert [(v.group, v.seen) for v in found] == [("features", s) for s in ("last", "last", "keys", "keys")] + [
+        ("score", "bundle")
+    ]
+    picture = np.random.default_rng(0).integers(0, 255, (1, 224, 392, 3), np.uint8)
+    maps = []
+    for variant in found:
+        tokens = (engines[variant.seen] if variant.seen in engines else engine).tokens(picture)[0]
+        maps.append(variant.score(tokens))
+        assert maps[-1].shape == (16, 28)
+        assert (0 <= maps[-1]).all()
+        assert (maps[-1] <= 1).all()
+    assert not np.allclose(maps[0], maps[2], atol=0.01)
