@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from airside.commands.table import table
-from airside.messages import HealthState, Kind, Level, RangeSource, TickRecord
+from airside.messages import HealthState, Kind, Level, RangeSource
+from airside.pipeline import Tick
 
 STAGES = (
     *("decode", "fit", "network", "bank_search", "regions", "depth", "fusion", "bev", "alerts"),
@@ -32,6 +33,7 @@ class RunSummary:
         self.range_sources: Counter[RangeSource] = Counter()  # sightings with a place
         self.without: tuple[str, ...] = ()  # what rig and model could not give
         self.snapshots: list[str] = []  # in order of use
+        self.filmed = False
         self._stage_s: defaultdict[str, float] = defaultdict(float)
         self._start_s = time.perf_counter()
         self._wall_s = 0.0
@@ -45,7 +47,8 @@ class RunSummary:
         finally:
             self._stage_s[name] += time.perf_counter() - start
 
-    def add(self, record: TickRecord) -> None:
+    def add(self, tick: Tick) -> None:
+        record = tick.record
         self.ticks += 1
         self.invalid_ticks += not record.valid
         self.levels[record.level] += 1
@@ -56,7 +59,7 @@ class RunSummary:
         self.range_sources.update(s.placement.source for s in record.sightings if s.placement is not None)
         if record.bank_snapshot not in self.snapshots:
             self.snapshots.append(record.bank_snapshot)
-        for stage, ms in record.timing_ms.items():
+        for stage, ms in tick.timing_ms.items():
             self._stage_s[stage] += ms / 1e3
 
     def finish(self, faults: Counter[str]) -> None:

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from airside.cameras.live import LiveCamera
+from airside.cameras.live import LiveCamera, LiveSource
 from airside.errors import InputError, UnavailableError
 
 
@@ -54,9 +54,8 @@ class Device:
 def camera_of(*devices: Device, timeout_s: float = 2.0) -> LiveCamera:
     queue: Iterator[Device] = iter(devices)
     spare = Device([], opens=False)
-    return LiveCamera(
-        lambda: next(queue, spare), name="front", source="invented", timeout_s=timeout_s, reconnect_s=0.01
-    )
+    source = LiveSource(lambda: next(queue, spare), "invented")
+    return LiveCamera(source, name="front", timeout_s=timeout_s, reconnect_s=0.01)
 
 
 def wait_until(condition) -> None:  # type: ignore[no-untyped-def]
@@ -149,3 +148,14 @@ def test_context_manager_closes() -> None:
     with camera_of(device) as camera:
         next(camera.frames())
     assert list(camera.frames()) == []
+
+
+def test_pictures_that_follow_too_soon_are_not_decoded() -> None:
+    device = Device([1, 2, 3, 4, 5])
+    device.permits.release(5)
+    camera = LiveCamera(LiveSource(lambda: device, "invented"), name="front", decode_gap_s=3600.0)
+    wait_until(lambda: camera.faults["skipped"] == 4)
+    frame = camera.latest()
+    assert frame is not None
+    assert (int(frame.image[0, 0, 0]), frame.index) == (1, 0)
+    stop(camera, device)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -20,11 +21,13 @@ import pytest
 from airside.alerts.jsonl import read_records
 from airside.bank.store import BankStore
 from airside.cameras.decode import read_image
-from airside.cameras.live import LiveCamera
+from airside.cameras.live import LiveCamera, LiveSource
 from airside.cameras.sources import open_camera
 from airside.commands.engine_choice import ready_engine
-from airside.commands.pacing import frames_for_ticks
+from airside.commands.feeds import camera_feed
+from airside.commands.run_summary import RunSummary
 from airside.commands.stop_request import StopRequest
+from airside.commands.tick_pictures import CameraPicture
 from airside.commands.watching import watch
 from airside.config import SiteConfig
 from airside.engine.engine import NetworkOutput
@@ -95,8 +98,8 @@ def test_a_rig_gives_ranges(shop: SimpleNamespace, airside: Call) -> None:
     assert any(s["placement"] for r in records for s in r["sightings"])
     rig.write_text(RIG.replace("NAME", "left") + RIG.replace("NAME", "right").split("\n", 1)[1])
     unsaid = airside("run", shop.apron, *shop.common, "--rig", rig, "--out", out)
-    assert unsaid.code == 2
-    assert "left, right" in unsaid.err
+    assert unsaid.code == 3
+    assert "left, right; or say with --camera" in unsaid.err
     assert airside("run", shop.apron, *shop.common, "--rig", rig, "--camera", "right", "--out", out).code == 0
     assert airside("run", shop.apron, *shop.common, "--rig", rig, "--camera", "rear", "--out", out).code == 2
 
@@ -178,13 +181,15 @@ def test_pictures_that_cannot_be_read_or_used_are_counted(shop: SimpleNamespace,
     mixed = shop.path / "mixed"
     shutil.copytree(shop.apron, mixed)
     (mixed / "3.png").write_bytes(b"no picture")
-    cv2.imwrite(str(mixed / "4.png"), np.zeros((14, 40_000, 3), np.uint8))  # no patch of it would be observed
+    strip = np.random.default_rng(0).integers(0, 255, (14, 40_000, 3), np.uint8)
+    cv2.imwrite(str(mixed / "4.png"), strip)  # no patch of it would be observed
     cv2.imwrite(str(mixed / "5.png"), np.full((300, 200, 3), 90, np.uint8))  # another size, and blank
     out = shop.path / "out"
     answer = airside("run", mixed, *shop.common, "--out", out)
     assert answer.code == 0
     assert "camera faults" in answer.err
-    assert json.loads((out / "summary.json").read_text())["camera_faults"] == {"unreadable": 1, "unusable": 1}
+    summary = json.loads((out / "summary.json").read_text())
+    assert (summary["camera_faults"], summary["health_reasons"]["frame_unusable"]) == ({"unreadable": 1}, 1)
     records = read_records(out / "alerts.jsonl")
     assert [r["health"]["reasons"][:1] for r in records[3:5]] == [["frame_unusable"], ["blank_frame"]]
     assert [r["valid"] for r in records] == [True] * 3 + [False] * 2 + [True] * 2
@@ -236,7 +241,7 @@ def live() -> Iterator[Callable[..., LiveCamera]]:
 
     def make(frames: int, period_s: float = 0.01) -> LiveCamera:
         device = _Device(frames, period_s)
-        opened.append(LiveCamera(lambda: device, name="front", source="invented", timeout_s=0.5, reconnect_s=0.05))
+        opened.append(LiveCamera(LiveSource(lambda: device, "invented"), name="front", timeout_s=0.5, reconnect_s=0.05))
         return opened[-1]
 
     yield make
@@ -244,33 +249,42 @@ def live() -> Iterator[Callable[..., LiveCamera]]:
         camera.close()
 
 
+SITE = SiteConfig(tick_ms=50, stale_ms=60)
+
+
+def watched(camera: Any, pipeline: Pipeline, out: Path, **options: Any) -> RunSummary:
+    return watch(camera_feed(camera, SITE.tick_ms), pipeline, out, picture=CameraPicture(False), **options)
+
+
 def pipeline_of(shop: SimpleNamespace) -> Pipeline:
-    return Pipeline(load_engine(shop.model, 1), BankStore(shop.bank), site=SiteConfig())
+    return Pipeline(load_engine(shop.model, 1), BankStore(shop.bank), site=SITE, rig={"front": None})
 
 
 def test_a_silent_camera_is_blind_every_tick(shop: SimpleNamespace, live: Callable[..., LiveCamera]) -> None:
     told: list[TickRecord] = []
+    pipeline = pipeline_of(shop)
     with live(1) as camera:
-        summary = watch(camera, pipeline_of(shop), shop.path / "out", tick_ms=20, max_ticks=5, on_record=told.append)
+        summary = watched(camera, pipeline, shop.path / "out", max_ticks=8, on_record=told.append)
     records = read_records(shop.path / "out" / "alerts.jsonl")
-    assert len(records) == summary.ticks == len(told) == 5
+    assert len(records) == summary.ticks == len(told) == 8
     assert records[0]["valid"]
-    for record in records[1:]:
+    assert all(record["cameras"][0]["observed"] is (record["tick"] == 0) for record in records)
+    for record in records[3:]:
         assert (record["valid"], record["sightings"], record["level"]) == (False, [], 0)
-        assert record["health"] == {"state": "BLIND", "reasons": ["no_frame"]}
+        assert record["health"] == {"state": "BLIND", "reasons": ["stale"]}
     assert all(a["published_ns"] < b["published_ns"] for a, b in pairwise(records))
-    assert frames_in(shop.path / "out" / "overlay.mp4") == 5
+    assert frames_in(shop.path / "out" / "overlay.mp4") == 8
     assert summary.as_json()["waiting_s"] > 0
 
 
 def test_a_camera_as_fast_as_the_ticks_is_never_blind(live: Callable[..., LiveCamera]) -> None:
     items = []
     with live(100, period_s=0.05) as camera:
-        for item in frames_for_ticks(camera, 150, lambda: False):
+        for item in camera_feed(camera, 150).bundles(lambda: False):
             items.append(item)
             if len(items) == 5:
                 break
-    assert None not in items
+    assert all(item.frames for item in items)
 
 
 def test_ctrl_c_finishes_the_files(shop: SimpleNamespace) -> None:
@@ -281,7 +295,7 @@ def test_ctrl_c_finishes_the_files(shop: SimpleNamespace) -> None:
             os.kill(os.getpid(), signal.SIGINT)
 
     with open_camera(str(shop.apron)) as camera, StopRequest() as stop:
-        summary = watch(camera, pipeline_of(shop), shop.path / "out", stop=lambda: stop.asked, on_record=press)
+        summary = watched(camera, pipeline_of(shop), shop.path / "out", stop=lambda: stop.asked, on_record=press)
     assert stop.exit_code == 130
     assert signal.getsignal(signal.SIGINT) is before
     assert summary.ticks == 3
@@ -311,8 +325,8 @@ def test_a_network_that_gives_nan_is_blind_not_clear(shop: SimpleNamespace) -> N
                 found.tokens[0, 0, 0] = np.nan
             return found
 
-    pipeline = Pipeline(Broken(), BankStore(shop.bank), site=SiteConfig())
+    pipeline = Pipeline(Broken(), BankStore(shop.bank), site=SITE, rig={"front": None})
     with open_camera(str(shop.apron)) as camera:
-        summary = watch(camera, pipeline, shop.path / "out")
+        summary = watched(camera, pipeline, shop.path / "out")
     assert summary.invalid_ticks == 1
-    assert summary.reasons == {"frame_unusable": 1}
+    assert summary.reasons == {"network_not_finite": 1}
