@@ -1,7 +1,7 @@
 """A tick record as ROS 2 messages: pure functions, one a topic.
 
-Frame and clock: every header says ``base_link`` (the ego frame) and the time at which the positions hold: the capture,
-or, of a predicted record, the moment it was predicted for. airside counts monotonic nanoseconds; ``offset_ns`` (see
+Frame and clock: every header says ``base_link`` (the ego frame) and the time at which the world was as told: the
+capture of the newest picture, and of a predicted record as much later as its tracks were carried on. airside counts monotonic nanoseconds; ``offset_ns`` (see
 :func:`ros_clock_offset_ns`) is added to each to give the ROS system clock, one offset a process, so that differences
 stay exact whatever the system clock does.
 
@@ -133,7 +133,7 @@ def score_of(track: Track) -> float:
 
 
 def _holds_at_ns(record: TickRecord) -> int:
-    return record.published_ns if record.predicted else record.capture_ns
+    return record.capture_ns + (record.published_ns - record.now_ns if record.predicted else 0)
 
 
 def _detection(types: Ros2Types, track: Track, header: Any) -> Any:

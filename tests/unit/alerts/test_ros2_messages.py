@@ -71,9 +71,10 @@ def test_a_detection() -> None:
 
 def test_the_stamp_is_the_time_at_which_the_positions_hold() -> None:
     """Who moves a predicted object on from its stamp must not move it twice."""
-    record = predict_record(tick_record(capture_ns=5, published_ns=6, alerts=(alert(),)), 1_000_000_007)
+    tick = tick_record(capture_ns=5, now_ns=6, published_ns=8, alerts=(alert(),))
+    record = predict_record(tick, 1_000_000_006)
     for made in (detections(TYPES, record, 0), detected_objects(TYPES, record, 0), diagnostics(TYPES, record, 0, 1)):
-        assert (made.header.stamp.sec, made.header.stamp.nanosec) == (1, 7)
+        assert (made.header.stamp.sec, made.header.stamp.nanosec) == (1, 5)
     values = values_of(diagnostics(TYPES, record, 0, 1))["airside: tick"]
     assert (values["capture_ns"], values["age_ms"], values["predicted"]) == ("5", "1000.0", "true")
 
