@@ -132,7 +132,7 @@ def test_the_diagnostics_say_all_a_planner_needs() -> None:
     tracked = Sighting("front", region, None, Level.STOP, ("unknown_in_stop_distance",), track_id=1)
     degraded = Health(HealthState.DEGRADED, ("camera_stale", "scene"))
     record = tick_record(
-        41, capture_ns=10_000_000, published_ns=90_000_000, expires_ns=610_000_000, health=degraded,
+        41, capture_ns=10_000_000, now_ns=70_000_000, published_ns=90_000_000, expires_ns=610_000_000, health=degraded,
         cameras=(CameraStatus("front", Health(HealthState.OK), 10_000_000, True),
                  CameraStatus("rear", Health(HealthState.BLIND, ("no_frame",)), None, False)),
         alerts=(alert(id=1),), sightings=(loose, quiet, tracked),
@@ -145,7 +145,7 @@ def test_the_diagnostics_say_all_a_planner_needs() -> None:
     values = values_of(made)
     assert values["airside: tick"] == {
         "sequence": "99", "tick": "41", "predicted": "false", "valid": "true", "level": "4", "level_name": "STOP",
-        "health": "DEGRADED", "reasons": "camera_stale,scene", "capture_ns": str(OFFSET_NS + 10_000_000),
+        "health": "DEGRADED", "reasons": "camera_stale,scene", "capture_ns": str(OFFSET_NS + 10_000_000), "now_ns": str(OFFSET_NS + 70_000_000),
         "published_ns": str(OFFSET_NS + 90_000_000), "expires_ns": str(OFFSET_NS + 610_000_000), "age_ms": "80.0",
         "bank_snapshot": "abc", "model_fingerprint": "def", "method": "default", "alerts": "1",
         "clock_offset_ns": str(OFFSET_NS),
