@@ -145,7 +145,8 @@ def test_the_diagnostics_say_all_a_planner_needs() -> None:
     values = values_of(made)
     assert values["airside: tick"] == {
         "sequence": "99", "tick": "41", "predicted": "false", "valid": "true", "level": "4", "level_name": "STOP",
-        "health": "DEGRADED", "reasons": "camera_stale,scene", "capture_ns": str(OFFSET_NS + 10_000_000), "now_ns": str(OFFSET_NS + 70_000_000),
+        "health": "DEGRADED", "reasons": "camera_stale,scene", "capture_ns": str(OFFSET_NS + 10_000_000), 
+        "now_ns": str(OFFSET_NS + 70_000_000),
         "published_ns": str(OFFSET_NS + 90_000_000), "expires_ns": str(OFFSET_NS + 610_000_000), "age_ms": "80.0",
         "bank_snapshot": "abc", "model_fingerprint": "def", "method": "default", "alerts": "1",
         "clock_offset_ns": str(OFFSET_NS),
