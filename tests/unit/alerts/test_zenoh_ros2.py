@@ -286,6 +286,7 @@ for tick in range(100):
     publisher.flush(20.0)
 publisher.close()
 print("slow" if slowest > 1 else "closed", flush=True)
+os.kill(int(sys.argv[2]), signal.SIGKILL)  # Zenoh comes back just while Python ends
 """
 
 
