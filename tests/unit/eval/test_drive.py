@@ -17,7 +17,7 @@ from eval.drive.__main__ import main
 from eval.drive.plans import LARGE_M, all_plans, largest_m, quick_plans
 from eval.drive.records import load_records, save_records
 from eval.drive.report import print_table, report_of
-from eval.drive.running import bundle_at
+from eval.drive.running import bundle_at, runtime_digest, runtime_modules
 from eval.drive.stored import Thing, path_of, read, stored
 from eval.drive.truth import truths_of
 from tests.drive_data import CAMERAS, PLAN, alert_at, drive_result, stored_drive, true_object
@@ -129,6 +129,22 @@ def test_a_bundle_has_every_camera_at_the_time_of_its_tick(tmp_path: Path, monke
     bundle = bundle_at(stored(PLAN, tmp_path), 1)
     assert [frame.camera for frame in bundle.frames] == list(CAMERAS)
     assert {frame.capture_ns for frame in bundle.frames} == {bundle.now_ns} == {round(2 * TICK_S * 1e9)}
+
+
+def test_records_depend_on_what_the_pipeline_imports_and_not_on_drawing() -> None:
+    modules = runtime_modules()
+    needed = {
+        "pipeline",
+        "perception",
+        "ood.regions",
+        "tracking.tracker",
+        "alerts.rules",
+        "fusion.occupancy",
+        "messages",
+    }
+    assert {f"airside.{name}" for name in needed} <= modules
+    assert not any(part in name for name in modules for part in ("overlay", "commands", "video_writer"))
+    assert len(runtime_digest()) == 64
 
 
 # --- truth
