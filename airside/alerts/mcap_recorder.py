@@ -306,7 +306,9 @@ class _Tape:
             if camera is not None and number % CAMERA_INFO_EVERY == 0:
                 info = camera_info(self._types, camera, stamp_ns)
                 file.write(camera_info_topic(item.camera), info, log_ns=stamp_ns)
-        message = compressed_image(self._types, item.image, item.frame_id, stamp_ns, self._config.jpeg_quality)
+        lossless = self._config.lossless and item.camera is not None
+        quality = None if lossless else self._config.jpeg_quality
+        message = compressed_image(self._types, item.image, item.frame_id, stamp_ns, quality)
         file.write(item.topic, message, log_ns=stamp_ns)
 
     def _leave(self) -> None:

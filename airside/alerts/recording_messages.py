@@ -16,6 +16,8 @@ from airside.errors import InputError
 from airside.geometry.camera_model import PinholeCamera
 from airside.geometry.transforms import RigidTransform
 
+_QUICK_PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1]
+
 
 @dataclass(frozen=True, slots=True)
 class RecordedCamera:
@@ -31,18 +33,20 @@ def optical_frame(camera: str) -> str:
     return f"{camera}_optical"
 
 
-def compressed_image(types: Ros2Types, image: np.ndarray, frame_id: str, stamp_ns: int, quality: int) -> Any:
-    """``image`` [H, W, 3] uint8 RGB as a ``sensor_msgs/CompressedImage`` with a JPEG of ``quality`` 1 to 100.
+def compressed_image(types: Ros2Types, image: np.ndarray, frame_id: str, stamp_ns: int, quality: int | None) -> Any:
+    """``image`` [H, W, 3] uint8 RGB as a ``sensor_msgs/CompressedImage`` with a JPEG of ``quality`` 1 to 100, or with a
+    PNG where that is ``None``.
 
     Raises :class:`InputError` for an array that is no picture.
     """
+    kind, options = ("png", _QUICK_PNG) if quality is None else ("jpeg", [cv2.IMWRITE_JPEG_QUALITY, quality])
     try:
-        ok, data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
+        ok, data = cv2.imencode(f".{kind}", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), options)
     except cv2.error:
         ok, data = False, np.empty(0, np.uint8)
     if not ok:
         raise InputError(f"{frame_id}: {image.dtype} {list(image.shape)} is no picture; wanted uint8 [H, W, 3]")
-    return types.make(PICTURE, header=header_at(types, stamp_ns, frame_id), format="jpeg", data=data.ravel())
+    return types.make(PICTURE, header=header_at(types, stamp_ns, frame_id), format=kind, data=data.ravel())
 
 
 def camera_info(types: Ros2Types, camera: RecordedCamera, stamp_ns: int) -> Any:

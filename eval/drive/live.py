@@ -49,7 +49,7 @@ def live_run(drive: StoredDrive, runner: Runner, minutes: float, out: Path) -> d
     paced = {name: PacedCamera(_film_of(drive, k), FPS, label=name) for k, name in enumerate(drive.cameras)}
     clock, before = TickClock(), footing()
     with LiveRig({name: camera.source for name, camera in paced.items()}) as cameras:
-        duty = LiveDuty(tick_ms=site.tick_ms, rear=rear_cameras(rig.cameras), publishers=(), say=print)
+        duty = LiveDuty(tick_ms=site.tick_ms, rear=rear_cameras(rig.cameras), say=print)
         pipeline = runner.pipeline(drive)
         end_s = time.monotonic() + minutes * 60
         watch(
