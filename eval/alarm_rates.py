@@ -95,15 +95,35 @@ def shift_rates(scores: CleanScores, calibrate_on: str, alpha: float, rng: np.ra
     for condition in np.unique(scores.condition).tolist():
         other = scores.where(~mine & (scores.condition == condition))
         if len(other.score):
-            moved = drift(base.by_drive(), other.by_drive())
-            rows[condition] = {
-                "frames": len(other.score),
-                "realised": float((other.score > threshold).mean()),
-                "drift_chance": moved.chance,
-                "drift_p": moved.p,
-                "recalibrate": moved.due,
-            }
+            rows[condition] = _moved(base, other, threshold)
     return {"calibrated_on": calibrate_on, "clean_frames": len(base.score), "promised": alpha, "conditions": rows}
+
+
+def spoiled_rates(scores: CleanScores, spoiled: CleanScores, alpha: float, rng: np.random.Generator) -> dict[str, Any]:
+    """Calibrated on half of the drives, every condition; the rate on the other drives' spoiled pictures, by kind, and
+    whether drift says so. ``spoiled.condition`` names the kind."""
+    drives = np.unique(scores.drive)
+    mine = rng.permutation(drives)[: len(drives) // 2]
+    base = scores.where(np.isin(scores.drive, mine))
+    threshold = threshold_from_clean(base.score, alpha)
+    other = ~np.isin(spoiled.drive, mine)
+    rows = {}
+    for kind in dict.fromkeys(spoiled.condition.tolist()):
+        asked = spoiled.where(other & (spoiled.condition == kind))
+        if len(asked.score):
+            rows[kind] = _moved(base, asked, threshold)
+    return {"calibrated_on": "all conditions", "clean_frames": len(base.score), "promised": alpha, "kinds": rows}
+
+
+def _moved(base: CleanScores, asked: CleanScores, threshold: float) -> dict[str, Any]:
+    moved = drift(base.by_drive(), asked.by_drive())
+    return {
+        "frames": len(asked.score),
+        "realised": float((asked.score > threshold).mean()),
+        "drift_chance": moved.chance,
+        "drift_p": moved.p,
+        "recalibrate": moved.due,
+    }
 
 
 def condition_rates(scores: CleanScores, alpha: float, splits: int, rng: np.random.Generator) -> dict[str, float]:

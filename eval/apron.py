@@ -39,9 +39,9 @@ from eval.apron_protocol import FEW_SHOT_TYPES, Protocol
 from eval.metrics.objects import FOUND_COVER, ObjectAccumulator, clean_alarm_rate, find_objects
 from eval.metrics.pixel import PixelAccumulator
 from eval.report_file import write_json
-from training.apron.bulk import render_plans
 from training.apron.families import UNKNOWN
 from training.apron.frames import LabelledFrame, WorldPlan
+from training.kept_frames import render_plans
 
 OTHER_TASKS = {  # --task -> module with a main of its own
     "corruption": "eval.apron_corruption",

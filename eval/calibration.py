@@ -1,8 +1,9 @@
 """Does the promised alarm rate hold: ``python -m eval.calibration --json FILE [--frames N] [--cache DIR]``.
 
 Clean frames of the simulator through the pipeline's statistic, then promised against realised rate over random splits
-by drive, in each condition, and under shift (calibrated by day, asked at night), with a drift measure that tells when
-recalibration is due.
+by drive, in each condition, and under shift, with a drift measure that tells when recalibration is due: calibrated by
+day, asked at night; calibrated in all conditions, asked with spoiled pictures (one a drive under each of the
+corruptions of ``eval.road robustness``, middle strength).
 """
 
 from __future__ import annotations
@@ -21,28 +22,44 @@ from airside.knowledge import knowledge_from_bank, map_from_tokens
 from airside.ood.evidence import frame_region_score
 from airside.ood.scoring import METHODS
 from airside.pipeline import DEFAULT_METHOD
-from eval.alarm_rates import CleanScores, condition_rates, shift_rates, split_rates, split_summary
+from eval.alarm_rates import CleanScores, condition_rates, shift_rates, split_rates, split_summary, spoiled_rates
 from eval.apron import engine_and_bank, rendered
 from eval.apron_protocol import Protocol
 from eval.report_file import write_json
+from eval.road.robustness import SPOILED
 
 ALPHAS = (0.01, 0.05, 0.10)
 SPLITS, SEED = 50, 13
 SHIFT_ALPHA = 0.05
+SPOILED_STRENGTH = 2
 
 
-def clean_scores(model: Path, bank_path: Path, method: str, frames: int, cache: Path | None) -> CleanScores:
-    """The protocol's clean frames; a world is a drive."""
+def clean_scores(
+    model: Path, bank_path: Path, method: str, frames: int, cache: Path | None
+) -> tuple[CleanScores, CleanScores]:
+    """The protocol's clean frames (a world is a drive), and the first one of each drive spoiled in every way."""
     engine, bank, _ = engine_and_bank(model, bank_path)
     way = knowledge_from_bank(bank, "", method)
-    rows = []
+
+    def score(rgb: np.ndarray) -> float:
+        return frame_region_score(map_from_tokens(engine.tokens(rgb[None])[0], way))
+
+    clean, spoiled, seen = [], [], set()
     for frame in rendered(Protocol(clean_frames=frames).clean_plans(), "clean worlds", 0, cache):
-        found = map_from_tokens(engine.tokens(frame.rgb[None])[0], way)
-        rows.append((frame_region_score(found), frame.world, frame.condition))
+        clean.append((score(frame.rgb), frame.world, frame.condition))
+        if frame.world not in seen:
+            seen.add(frame.world)
+            for kind, (name, spoil) in enumerate(SPOILED.items()):
+                rng = np.random.default_rng([SEED, kind, frame.world])
+                spoiled.append((score(spoil(frame.rgb, SPOILED_STRENGTH, rng)), frame.world, name))
+    return _columns(clean), _columns(spoiled)
+
+
+def _columns(rows: Sequence[tuple[float, int, str]]) -> CleanScores:
     return CleanScores(*(np.array(column) for column in zip(*rows, strict=True)))
 
 
-def evaluate(scores: CleanScores, method: str) -> dict[str, Any]:
+def evaluate(scores: CleanScores, spoiled: CleanScores, method: str) -> dict[str, Any]:
     """Everything, as plain values."""
     rng = np.random.default_rng(SEED)
     conditions, counts = np.unique(scores.condition, return_counts=True)
@@ -54,6 +71,7 @@ def evaluate(scores: CleanScores, method: str) -> dict[str, Any]:
         "splits": [split_summary(split_rates(scores, alpha, SPLITS, rng), alpha) for alpha in ALPHAS],
         "by_condition": {"promised": SHIFT_ALPHA, "realised": condition_rates(scores, SHIFT_ALPHA, SPLITS, rng)},
         "shift": shift_rates(scores, base, SHIFT_ALPHA, rng),
+        "spoiled": spoiled_rates(scores, spoiled, SHIFT_ALPHA, rng),
     }
 
 
@@ -68,11 +86,19 @@ def lines(report: dict[str, Any]) -> list[str]:
         rates = f"{s['promised']:9.1%} {s['realised_mean']:9.1%} {s['realised_least']:7.1%} {s['realised_most']:7.1%}"
         out.append(f"{rates} {interval:>19} {s['splits_inside']:14.0%}")
     shift, whole = report["shift"], report["by_condition"]["realised"]
-    out.append(f"{'promised':>12} {shift['promised']:.0%}: calibrated on all, on {shift['calibrated_on']} alone, drift")
+    out.append(f"{'promised':>16} {shift['promised']:.0%}: calibrated on all, on {shift['calibrated_on']} alone, drift")
     for name, row in shift["conditions"].items():
-        word = "recalibrate" if row["recalibrate"] else "-"
-        out.append(f"{name:>12} {whole[name]:8.1%} {row['realised']:8.1%}   {row['drift_chance']:.2f} {word}")
+        out.append(f"{name:>16} {whole[name]:8.1%} {row['realised']:8.1%}   {_drift_words(row)}")
+    out.append(
+        f"{'promised':>16} {shift['promised']:.0%}: calibrated on all, pictures spoiled (middle strength), drift"
+    )
+    for name, row in report["spoiled"]["kinds"].items():
+        out.append(f"{name:>16} {'':8} {row['realised']:8.1%}   {_drift_words(row)}")
     return out
+
+
+def _drift_words(row: dict[str, Any]) -> str:
+    return f"{row['drift_chance']:.2f} {'recalibrate' if row['recalibrate'] else '-'}"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -88,7 +114,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if args.frames < 1:
             raise UsageError(f"--frames must be at least 1, got {args.frames}")
         model, bank = args.model or embedded_model(), args.bank or embedded_bank()
-        report = evaluate(clean_scores(model, bank, args.method, args.frames, args.cache), args.method)
+        report = evaluate(*clean_scores(model, bank, args.method, args.frames, args.cache), args.method)
         write_json(args.json, report)
     except AirsideError as error:
         print(f"eval.calibration: {error}", file=sys.stderr)

@@ -32,9 +32,9 @@ from eval.metrics.pixel import pixel_metrics
 from eval.report_file import write_json
 from prototypes.build import bank_plans
 from prototypes.collect import Collector
-from training.apron.bulk import render_plans
 from training.apron.families import UNKNOWN
 from training.apron.frames import SEED_BANK
+from training.kept_frames import render_plans
 
 TEMPERATURES = (0.07, 0.1, 0.16, 0.25)
 GUARD_WEIGHTS = (0.0, 0.2, 0.4, 0.7)

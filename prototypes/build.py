@@ -24,10 +24,11 @@ from airside.ood.evidence import frame_region_score
 from airside.ood.path import PATH, path_score
 from airside.ood.scoring import METHODS
 from prototypes.collect import Collector
-from training.apron.bulk import render_plans
+from prototypes.curate import Curation, curated
 from training.apron.families import PROTECTED
 from training.apron.frames import SEED_BANK, SEED_CALIBRATION, WorldPlan
 from training.apron.renderer import STUFF, View
+from training.kept_frames import render_plans
 
 ALPHA = 0.01  # promised share of clean frames that alarm
 ALPHA_PATH = 0.2  # promised share of clean paths in which a single frame finds something unfamiliar
@@ -47,8 +48,15 @@ def clean_plans(seed: int, worlds: int, frames: int = FRAMES_PER_WORLD) -> list[
     return [WorldPlan(seed, k, frames) for k in range(worlds)]
 
 
-def learn_apron(engine: Engine, plans: Sequence[WorldPlan], report: Report, cache: Path | None = None) -> PrototypeBank:
-    """Classes and guard from rendered frames; not yet calibrated."""
+def learn_apron(
+    engine: Engine,
+    plans: Sequence[WorldPlan],
+    report: Report,
+    cache: Path | None = None,
+    coreset: float | None = None,
+) -> tuple[PrototypeBank, tuple[Curation, ...]]:
+    """Classes and guard from rendered frames, not yet calibrated; and what curation took out of the classes where
+    ``coreset`` (the share of each to keep) asks for it."""
     collector = Collector(engine, np.random.default_rng(SEED_BANK))
     for done, (_, frames) in enumerate(render_plans(plans, cache=cache), 1):
         for frame in frames:
@@ -59,6 +67,10 @@ def learn_apron(engine: Engine, plans: Sequence[WorldPlan], report: Report, cach
     if unseen:
         raise InputError(f"no patch shows {', '.join(unseen)} in {len(plans)} worlds; take more of them (--worlds)")
     tokens_of = {guard: sample_tokens(collector.tokens[name], GUARD_TOKENS) for guard, name in guards.items()}
+    known = {name: tokens for name, tokens in collector.tokens.items() if name != "clutter"}
+    taken_out: tuple[Curation, ...] = ()
+    if coreset is not None:
+        known, taken_out = curated(known, coreset)
     classes = tuple(
         learn_class(
             name,
@@ -67,10 +79,9 @@ def learn_apron(engine: Engine, plans: Sequence[WorldPlan], report: Report, cach
             collector.crops[name],
             protected=name in PROTECTED,
         )
-        for name, tokens in sorted(collector.tokens.items())
-        if name != "clutter"
+        for name, tokens in sorted(known.items())
     )
-    return PrototypeBank(
+    bank = PrototypeBank(
         model_fingerprint=engine.manifest.fingerprint,
         classes=classes,
         calibrations=(),
@@ -78,6 +89,7 @@ def learn_apron(engine: Engine, plans: Sequence[WorldPlan], report: Report, cach
         guard_names=tuple(guard for guard, tokens in tokens_of.items() for _ in tokens),
         guard_support=tuple((guard, crop) for guard, name in guards.items() for crop in collector.crops[name]),
     )
+    return bank, taken_out
 
 
 def calibrate(
@@ -147,14 +159,16 @@ def build_apron(
     calibration_worlds: int = CALIBRATION_WORLDS,
     alpha: float = ALPHA,
     cache: Path | None = None,
-) -> PrototypeBank:
-    """Make, calibrate and store the simulator's bank for the bundle ``model`` in the folder ``out``."""
+    coreset: float | None = None,
+) -> tuple[PrototypeBank, tuple[Curation, ...]]:
+    """Make, calibrate and store the simulator's bank for the bundle ``model`` in the folder ``out``; ``coreset`` as in
+    :func:`learn_apron`."""
     engine = load_engine(model)
-    bank = learn_apron(engine, bank_plans(worlds), report, cache)
+    bank, taken_out = learn_apron(engine, bank_plans(worlds), report, cache, coreset)
     calibrations = calibrate(engine, bank, clean_plans(SEED_CALIBRATION, calibration_worlds), alpha, report, cache)
     bank = replace(bank, calibrations=calibrations)
     BankStore(out).create(bank, "prototypes build", f"apron simulator: {len(bank.classes)} classes")
-    return bank
+    return bank, taken_out
 
 
 def sample_tokens(tokens_by_image: list[np.ndarray], count: int) -> np.ndarray:

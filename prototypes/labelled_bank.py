@@ -81,17 +81,18 @@ def build_labelled(
     report: Report,
     *,
     alpha: float = LABELLED_ALPHA,
-    curate: bool = False,
+    coreset: float | None = None,
 ) -> tuple[PrototypeBank, tuple[Curation, ...]]:
-    """Make, calibrate and store the bank of ``labelled``'s training pictures for the bundle ``model``; and what was
-    taken out of them where ``curate`` asks for it."""
+    """Make, calibrate and store the bank of ``labelled``'s training pictures for the bundle ``model``. ``coreset``: the
+    share of each class's patches to keep after curating (1: all that curation keeps); ``None``: nothing is taken out.
+    Also returned: what was taken out."""
     engine = load_engine(model)
     pictures = labelled.pictures(root, "train")
     kept = max(1, round(len(pictures) * (1 - CALIBRATION_SHARE)))
     collector = collect(engine, labelled, pictures[:kept], report)
     taken_out: tuple[Curation, ...] = ()
-    if curate:
-        collector.tokens, taken_out = curated(collector.tokens)
+    if coreset is not None:
+        collector.tokens, taken_out = curated(collector.tokens, coreset)
     bank = learn_labelled(engine, labelled, collector)
 
     def clean() -> Iterator[Clean]:

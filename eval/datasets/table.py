@@ -8,6 +8,7 @@ from pathlib import Path
 
 from airside.errors import InputError, UsageError
 from eval.datasets import layouts
+from eval.datasets.access import listing
 from eval.datasets.apron_frames import apron_frames
 from eval.datasets.frames import RoadFrame
 from eval.metrics.components import ANOMALY_SIZES, OBSTACLE_SIZES, ComponentSizes
@@ -15,7 +16,9 @@ from eval.metrics.components import ANOMALY_SIZES, OBSTACLE_SIZES, ComponentSize
 
 @dataclass(frozen=True, slots=True)
 class DataSet:
-    """``official`` names the folders of predictions: the first is written, all are read."""
+    """``official`` names the folders of predictions: the first is written. ``kept_under``: where the official code
+    itself puts this split's maps and looks for them (its ``name_for_persistence``: one folder for all splits of a
+    source), so every map is written there too. All are read."""
 
     name: str
     title: str
@@ -24,18 +27,30 @@ class DataSet:
     sizes: ComponentSizes
     wanted: str
     source: str
+    kept_under: tuple[str, ...] = ()
 
     def frames(self, root: Path) -> tuple[RoadFrame, ...]:
         """Every labelled frame below ``root``. Raises :class:`InputError` where there is none, saying what was wanted
         and where to get it."""
-        if not root.is_dir():
-            raise InputError(
-                f"{root}: no such folder; {self.title} is wanted there ({self.wanted}), from {self.source}"
-            )
-        frames = self.find(root)
+        with listing():
+            if not root.is_dir():
+                raise InputError(
+                    f"{root}: no such folder; {self.title} is wanted there ({self.wanted}), from {self.source}"
+                )
+            frames = self.find(root)
         if not frames:
             raise InputError(f"{root} holds no frame of {self.title}: wanted {self.wanted}. Get it from {self.source}")
         return frames
+
+    def some_frames(self, root: Path, count: int | None) -> tuple[RoadFrame, ...]:
+        """``count`` of :meth:`frames`, evenly spread; all of them where it is ``None`` or larger. Raises
+        :class:`UsageError` on a count under 1."""
+        if count is not None and count < 1:
+            raise UsageError(f"--frames must be at least 1, got {count}")
+        frames = self.frames(root)
+        if count is None or count >= len(frames):
+            return frames
+        return tuple(frames[k * len(frames) // count] for k in range(count))
 
 
 _SMIYC = "https://segmentmeifyoucan.com/datasets"
@@ -53,25 +68,29 @@ DATA_SETS = {
             "frames/X.jpg and frames/X.labels/labels_semantic.png", "https://www.epfl.ch/labs/cvlab/data/road-anomaly/",
         ),
         DataSet(
-            "anomaly-track", "RoadAnomaly21 validation", ("AnomalyTrack-validation", "AnomalyTrack-all"),
+            "anomaly-track", "RoadAnomaly21 validation", ("AnomalyTrack-validation",),
             layouts.masked_images, ANOMALY_SIZES, _MASKED, f"{_SMIYC} (dataset_AnomalyTrack.zip)",
+            ("AnomalyTrack-all",),
         ),
         DataSet(
-            "obstacle-track", "RoadObstacle21 validation", ("ObstacleTrack-validation", "ObstacleTrack-all"),
+            "obstacle-track", "RoadObstacle21 validation", ("ObstacleTrack-validation",),
             layouts.obstacle_track, OBSTACLE_SIZES, _MASKED, f"{_SMIYC} (dataset_ObstacleTrack.zip)",
+            ("ObstacleTrack-all",),
         ),
         DataSet(
-            "lost-and-found", "LostAndFound test", ("LostAndFound-testValid", "LostAndFound-test"),
-            layouts.lost_and_found, OBSTACLE_SIZES, _LAF_WANTED, _LAF_SOURCE,
+            "lost-and-found", "LostAndFound test", ("LostAndFound-testValid",),
+            layouts.lost_and_found, OBSTACLE_SIZES, _LAF_WANTED, _LAF_SOURCE, ("LostAndFound-test",),
         ),
         DataSet(
-            "lost-and-found-noknown", "LostAndFound NoKnown", ("LostAndFound-testNoKnown", "LostAndFound-test"),
-            layouts.lost_and_found_without_known, OBSTACLE_SIZES, _LAF_WANTED, _LAF_SOURCE,
+            "lost-and-found-noknown", "LostAndFound NoKnown", ("LostAndFound-testNoKnown",),
+            layouts.lost_and_found_without_known, OBSTACLE_SIZES, _LAF_WANTED, _LAF_SOURCE, ("LostAndFound-test",),
         ),
         DataSet(
-            "fishyscapes-laf", "Fishyscapes LostAndFound", ("FishyLAF-val",), layouts.fishyscapes_lost_and_found,
-            OBSTACLE_SIZES, "NNNN_X_labels.png and X_leftImg8bit.png (or original/X.png and labels/X.png)",
+            "fishyscapes-laf", "Fishyscapes LostAndFound", ("FishyLAFAnomaly-val", "FishyLAF-val"),
+            layouts.fishyscapes_lost_and_found, ANOMALY_SIZES,
+            "NNNN_X_labels.png and X_leftImg8bit.png (or original/X.png and labels/X.png)",
             f"{_FISHY} (fishyscapes_lostandfound.zip), pictures from {_LAF}",
+            ("LostAndFound-train", "LostAndFound-test"),  # each frame is looked for in the split it came from
         ),
         DataSet(
             "fishyscapes-static", "Fishyscapes Static", ("FishyStatic-val",), layouts.fishyscapes_static,

@@ -43,10 +43,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     spoiled.add_argument("--model", type=Path, help="bundle; default: the embedded one")
     spoiled.add_argument("--bank", type=Path, help="default: the embedded one")
     spoiled.add_argument("--method", choices=ALL_METHODS, default=DEFAULT_METHOD)
+    spoiled.add_argument("--frames", type=int, help="so many of the data set's, evenly spread; default: all")
     spoiled.set_defaults(work=_robustness)
     changed = commands.add_parser("ablation", parents=[shared], help="the default with one choice changed at a time")
     changed.add_argument("--model", type=Path, help="bundle; default: the embedded one")
     changed.add_argument("--bank", type=Path, help="default: the embedded one")
+    changed.add_argument("--frames", type=int, help="so many of the data set's, evenly spread; default: all")
+    changed.add_argument("--weights", type=Path, help="airside-mini.safetensors: also other features of the network")
     changed.set_defaults(work=_ablation)
     left_out = commands.add_parser("hold-out", help="leave each class of a labelled data set out of the bank in turn")
     left_out.add_argument("--dataset", choices=LABELLED_SETS, required=True)
@@ -81,7 +84,7 @@ def _run(args: argparse.Namespace) -> None:
 
 def _robustness(args: argparse.Namespace) -> None:
     model, bank = args.model or embedded_model(), args.bank or embedded_bank()
-    report = robustness(data_set(args.dataset), args.root, model, bank, args.method, args.out)
+    report = robustness(data_set(args.dataset), args.root, model, bank, args.method, args.out, frames=args.frames)
     print(f"{report['frames']} frames, {report['method']}: clean AP {report['clean']['ap']:.3f}")
     print(f"{'AP, of clean':16}" + "".join(f"{w:>16}" for w in STRENGTH_WORDS[1:]))
     for name, cells in report["corruptions"].items():
@@ -91,8 +94,9 @@ def _robustness(args: argparse.Namespace) -> None:
 
 def _ablation(args: argparse.Namespace) -> None:
     model, bank = args.model or embedded_model(), args.bank or embedded_bank()
-    print("\n".join(lines(ablation(data_set(args.dataset), args.root, model, bank, args.out))))
-    print(args.out / "ablation.json")
+    chosen = {"frames": args.frames, "weights": args.weights}
+    print("\n".join(lines(ablation(data_set(args.dataset), args.root, model, bank, args.out, **chosen))))
+    print(f"{args.out / 'ablation.json'}\n{args.out / 'ablation.html'}")
 
 
 def _hold_out(args: argparse.Namespace) -> None:

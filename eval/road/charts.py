@@ -63,7 +63,8 @@ def chart(
     if level is not None:
         y = TOP + (1 - level[0]) * down
         parts.append(f'<line x1="{LEFT}" y1="{y:.1f}" x2="{LEFT + across}" y2="{y:.1f}" class="level"/>')
-        parts.append(f'<text x="{LEFT + across - 4}" y="{y + 15:.1f}" text-anchor="end">{escape(level[1])}</text>')
+        words_y = y - 6 if level[0] < 0.1 else y + 15  # clear of the axis
+        parts.append(f'<text x="{LEFT + across - 4}" y="{words_y:.1f}" text-anchor="end">{escape(level[1])}</text>')
     for index, line in enumerate(lines):
         xs, ys = _thinned(line)
         points = " ".join(f"{LEFT + a * across:.1f},{TOP + (1 - b) * down:.1f}" for a, b in zip(xs, ys, strict=True))
@@ -106,4 +107,56 @@ def interval_chart(title: str, rows: Sequence[tuple[str, int, float, Sequence[fl
         colour = COLOURS[index % len(COLOURS)]
         parts.append(f'<circle cx="{left + value * across:.1f}" cy="{y}" r="5.5" fill="{colour}"/>')
         parts.append(f'<text x="{width - right + 12}" y="{y + 4:.1f}" class="axis">{value:.3f}</text>')
+    return "".join(parts) + "</svg>"
+
+
+def difference_chart(title: str, rows: Sequence[tuple[str, float, Sequence[float] | None]]) -> str:
+    """One row a name (value, interval) about a line at 0; losses in one colour, gains in another."""
+    width, left, right = 960, 330, 64
+    ends = [abs(v) for _, value, interval in rows for v in (value, *(interval or ()))]
+    reach = max([0.05, *ends]) * 1.04
+    across, height = width - left - right, len(rows) * _ROW + 34
+    middle, scale = left + across / 2, across / 2 / reach
+    step = next(s for s in (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0) if reach / s <= 6)
+    parts = [f'<svg class="chart wide" viewBox="0 0 {width} {height}" role="img" aria-label="{escape(title)}">']
+    for k in range(-int(reach / step), int(reach / step) + 1):
+        x, kind = middle + k * step * scale, "frame" if k == 0 else "grid"
+        parts.append(f'<line x1="{x:.1f}" y1="4" x2="{x:.1f}" y2="{height - 26}" class="{kind}"/>')
+        word = "0" if k == 0 else f"{k * step:+.2f}"
+        parts.append(f'<text x="{x:.1f}" y="{height - 8}" text-anchor="middle">{word}</text>')
+    for k, (name, value, interval) in enumerate(rows):
+        y, colour = 4 + _ROW * (k + 0.5), COLOURS[0] if value >= 0 else COLOURS[1]
+        parts.append(f'<text x="{left - 12}" y="{y + 4:.1f}" text-anchor="end" class="axis">{escape(name)}</text>')
+        if interval is not None:
+            a, b = (middle + v * scale for v in interval)
+            bar = f'stroke="{colour}" stroke-width="5" opacity="0.45"'
+            parts.append(f'<line x1="{a:.1f}" y1="{y}" x2="{b:.1f}" y2="{y}" {bar}/>')
+        parts.append(f'<circle cx="{middle + value * scale:.1f}" cy="{y}" r="5.5" fill="{colour}"/>')
+        parts.append(f'<text x="{width - right + 12}" y="{y + 4:.1f}" class="axis">{value:+.3f}</text>')
+    return "".join(parts) + "</svg>"
+
+
+def matrix_chart(title: str, rows: Sequence[str], columns: Sequence[str], shares: np.ndarray) -> str:
+    """``shares`` [rows, columns] in [0, 1] as shaded cells, the larger ones told in per cent."""
+    cell, left, top = 30, 150, 132
+    width, height = left + cell * len(columns) + 40, top + cell * len(rows) + 6
+    parts = [f'<svg class="chart matrix" viewBox="0 0 {width} {height}" role="img" aria-label="{escape(title)}">']
+    for c, name in enumerate(columns):
+        x = left + cell * (c + 0.5) + 4
+        parts.append(f'<text transform="translate({x:.0f} {top - 8}) rotate(-60)">{escape(name)}</text>')
+    for r, name in enumerate(rows):
+        y = top + cell * r
+        parts.append(f'<text x="{left - 8}" y="{y + 19}" text-anchor="end" class="axis">{escape(name)}</text>')
+        for c in range(len(columns)):
+            share = float(shares[r, c])
+            x, dark = left + cell * c, share > 0.55
+            parts.append(
+                f'<rect x="{x}" y="{y}" width="{cell - 1}" height="{cell - 1}" fill="#0072B2" '
+                f'fill-opacity="{max(share, 0.03):.3f}"/>'
+            )
+            if share >= 0.02:
+                style = ' style="fill: #fff"' if dark else ""
+                parts.append(
+                    f'<text x="{x + cell / 2 - 0.5}" y="{y + 19}" text-anchor="middle"{style}>{share * 100:.0f}</text>'
+                )
     return "".join(parts) + "</svg>"

@@ -19,7 +19,7 @@ from eval.datasets.table import DataSet
 from eval.report_file import write_json
 from eval.road.measure import Measured, measure
 from eval.road.peers import PatchScore
-from eval.road.predictions import Predictions, find_predictions, method_folder, read_scores, write_scores
+from eval.road.predictions import Predictions, find_predictions, method_folder, read_scores, write_map
 from eval.road.report import write_report
 from eval.road.scorers import patch_scorers, score_maps
 from eval.road.summary import CONFIDENCE, RESAMPLES, summary
@@ -54,14 +54,14 @@ def score_and_report(
     with_what: dict[str, Any],
 ) -> dict[str, Any]:
     """Score maps of ``scorers`` below ``out``, then figures and the page beside them."""
-    made = [Predictions(m, method_folder(out, m, data_set), ".hdf5") for m in scorers]
+    made = [Predictions(m, (method_folder(out, m, data_set),), ".hdf5") for m in scorers]
     with Progress("frames, scored", len(frames)) as progress:
         for frame in frames:
             rgb = frame.rgb()
             if rgb.shape[:2] != frame.label().shape:
                 raise InputError(f"label {frame.source}: its size is not that of its picture, {list(rgb.shape[:2])}")
             for method, scores in score_maps(engine, scorers, rgb).items():
-                write_scores(method_folder(out, method, data_set), frame.name, scores)
+                write_map(out, method, data_set, frame.name, scores)
             progress.step()
     with_model = {"model": engine.manifest.fingerprint, "model_name": engine.manifest.name, **with_what}
     return _report(data_set, root, frames, made, out, with_model)
@@ -81,7 +81,7 @@ def _report(
     for method in predictions:
 
         def read(frame: RoadFrame, shape: tuple[int, int], method: Predictions = method) -> np.ndarray:
-            return read_scores(method.path(frame.name), shape)
+            return read_scores(method.path(frame.name), shape, f"the label {frame.source}")
 
         measured[method.method] = measure(method.method, frames, read, data_set.sizes)
     report = {

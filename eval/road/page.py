@@ -17,6 +17,7 @@ def page(
     sections: Sequence[Section],
     footer: str,
     facts: Sequence[tuple[str, str]] = (),
+    made_by: str = "python -m eval.road",
 ) -> str:
     """Sections without a body are left out; titles, leads, ``footer`` and ``facts`` (figure, words) are text, bodies
     are HTML already."""
@@ -28,7 +29,7 @@ def page(
         f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{STYLE.read_text()}</style></head>'
         f"<body><main><header><h1>{escape(title)}</h1><p>{escape(subtitle)}</p></header>"
         + (f'<div class="facts">{boxes}</div>' if boxes else "")
-        + f"{shown}<footer>{escape(footer)}. Made by airside, python -m eval.road.</footer></main></body></html>\n"
+        + f"{shown}<footer>{escape(footer)}. Made by airside, {escape(made_by)}.</footer></main></body></html>\n"
     )
 
 

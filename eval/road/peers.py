@@ -12,6 +12,7 @@ from airside.bank.prototypes import prototypes_from_tokens, unit
 from airside.bank.search import SOFT_TEMPERATURE
 from airside.errors import UnavailableError
 from eval.road.support import SupportPatches
+from prototypes.curate import farthest_first
 
 PatchScore = Callable[[np.ndarray], np.ndarray]  # tokens [T, C] float32, unit length -> [T] float32
 
@@ -20,6 +21,8 @@ CORESET_SHARE = 0.1
 SHRINKAGE = 0.1  # of a covariance towards a multiple of the identity
 SUBSPACE_VARIANCE = 0.9  # that the known subspace explains
 PEER_NEIGHBOURS = 10
+LOGIT_TEMPERATURE = 0.07  # of cosine: what the network's own classifiers were trained with
+LOGIT_STEPS, LOGIT_RATE = 200, 0.05  # of fitting a classifier
 
 
 def knn_patches(support: SupportPatches) -> PatchScore:
@@ -35,13 +38,8 @@ def k_means(support: SupportPatches) -> PatchScore:
 
 def coreset(support: SupportPatches) -> PatchScore:
     """The same against a tenth of the support patches, chosen farthest first (PatchCore, arXiv 2106.08265)."""
-    tokens = support.tokens
-    chosen = [0]
-    nearest = tokens @ tokens[0]
-    for _ in range(max(1, round(CORESET_SHARE * len(tokens))) - 1):
-        chosen.append(int(np.argmin(nearest)))
-        nearest = np.maximum(nearest, tokens @ tokens[chosen[-1]])
-    return _one_minus_nearest(tokens[chosen])
+    chosen = farthest_first(support.tokens, max(1, round(CORESET_SHARE * len(support.tokens))))
+    return _one_minus_nearest(support.tokens[chosen])
 
 
 def mahalanobis(support: SupportPatches) -> PatchScore:
@@ -72,6 +70,26 @@ def pca_residual(support: SupportPatches) -> PatchScore:
         return np.asarray(np.linalg.norm(centred - centred @ known.T @ known, axis=1), np.float32)
 
     return score
+
+
+def max_logit(support: SupportPatches) -> PatchScore:
+    """Minus the largest logit (Hendrycks et al., arXiv 1911.11132). A bundle carries no classifier, so one like those
+    that the network was trained with is fitted to the support patches: cosine with one direction a class over
+    :data:`LOGIT_TEMPERATURE`, every class weighing the same, from the class means on. (At the means themselves it
+    would rank as ``prowl`` does.)"""
+    tokens = support.tokens.astype(np.float64)
+    count = np.bincount(support.class_index)
+    hit = np.zeros((len(tokens), len(support.names)))
+    hit[np.arange(len(tokens)), support.class_index] = 1
+    weight = 1 / (len(count) * count[support.class_index])[:, None]
+    directions = unit(hit.T @ tokens / count[:, None]).astype(np.float64)
+    for _ in range(LOGIT_STEPS):
+        logits = tokens @ directions.T / LOGIT_TEMPERATURE
+        chance = np.exp(logits - logits.max(axis=1, keepdims=True))
+        chance /= chance.sum(axis=1, keepdims=True)
+        directions = unit(directions - LOGIT_RATE * ((chance - hit) * weight).T @ tokens / LOGIT_TEMPERATURE)
+    fitted = directions.astype(np.float32)
+    return lambda tokens: np.asarray(-(tokens @ fitted.T).max(axis=1) / LOGIT_TEMPERATURE)
 
 
 def _one_minus_nearest(vectors: np.ndarray) -> PatchScore:
@@ -136,6 +154,7 @@ PEERS: dict[str, Callable[[SupportPatches], PatchScore]] = {
     "coreset": coreset,
     "mahalanobis": mahalanobis,
     "pca-residual": pca_residual,
+    "max-logit": max_logit,
     "ood-knn": outside_features("KNN"),
     "ood-mahalanobis": outside_features("Mahalanobis"),
     "ood-rmd": outside_features("RMD"),

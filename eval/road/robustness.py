@@ -60,24 +60,28 @@ class Walked:
     blind_share: float  # of the frames: health says so
 
 
-def robustness(data_set: DataSet, root: Path, model: Path, bank_path: Path, method: str, out: Path) -> dict[str, Any]:
-    """``out``/robustness.json and ``out``/robustness.html. Raises :class:`InputError` where the frames do not show both
-    known and unknown."""
+def robustness(
+    data_set: DataSet, root: Path, model: Path, bank_path: Path, method: str, out: Path, *, frames: int | None = None
+) -> dict[str, Any]:
+    """``out``/robustness.json and ``out``/robustness.html, over ``frames`` of the data set's (``None``: all).
+
+    Raises :class:`InputError` where the frames do not show both known and unknown.
+    """
     engine = load_engine(model)
     bank, info = BankStore(bank_path).load()
     bank.require_model(engine.manifest.fingerprint, str(bank_path), str(model))
-    frames = data_set.frames(root)
+    shown = data_set.some_frames(root, frames)
     scorers = patch_scorers(bank, [method], lambda: support_patches(engine, bank))
-    with Progress("pictures, clean and spoiled", len(frames) * (1 + len(SPOILED) * len(STRENGTHS))) as progress:
-        clean = _walk(engine, scorers, frames, lambda rgb, k: rgb, progress)
+    with Progress("pictures, clean and spoiled", len(shown) * (1 + len(SPOILED) * len(STRENGTHS))) as progress:
+        clean = _walk(engine, scorers, shown, lambda rgb, k: rgb, progress)
         spoiled = {
-            name: [_walk(engine, scorers, frames, _spoiler(spoil, kind, strength), progress) for strength in STRENGTHS]
+            name: [_walk(engine, scorers, shown, _spoiler(spoil, kind, strength), progress) for strength in STRENGTHS]
             for kind, (name, spoil) in enumerate(SPOILED.items())
         }
     report = {
         "dataset": data_set.name,
         "title": data_set.title,
-        "frames": len(frames),
+        "frames": len(shown),
         "method": method,
         "model": engine.manifest.fingerprint,
         "bank": info.id,
@@ -86,7 +90,7 @@ def robustness(data_set: DataSet, root: Path, model: Path, bank_path: Path, meth
             name: {str(s): _row(w, clean) for s, w in zip(STRENGTHS, walks, strict=True)}
             for name, walks in spoiled.items()
         },
-        "losses": {name: {str(s): _lost(name, s, frames) for s in STRENGTHS} for name in LOSSES},
+        "losses": {name: {str(s): _lost(name, s, shown) for s in STRENGTHS} for name in LOSSES},
     }
     write_json(out / "robustness.json", report)
     write_text(out / "robustness.html", _page(report))
@@ -154,13 +158,10 @@ def _page(report: dict[str, Any]) -> str:
             small = f"{cell['relative_ap']:.0%} of clean · FPR95 {cell['fpr95']:.3f} · blind {cell['blind_share']:.0%}"
             cells.append(f'{tables.number(cell["ap"])}<span class="ci">{small}</span>')
         rows.append(cells)
-    lost = [
-        [
-            escape(name.replace("_", " ")),
-            *(f"{c['declared_share']:.0%} of {c['lost_share']:.0%}" for c in cells.values()),
-        ]
-        for name, cells in report["losses"].items()
-    ]
+    for name, cells in report["losses"].items():
+        words = [f"{c['lost_share']:.0%} of the pictures lost" for c in cells.values()]
+        shares = [f'<span class="ci">declared blind: {c["declared_share"]:.0%}</span>' for c in cells.values()]
+        rows.append([escape(name.replace("_", " ")), *(w + s for w, s in zip(words, shares, strict=True))])
     clean = report["clean"]
     lead = (
         f"{report['frames']} frames, method {report['method']}: clean AP {clean['ap']:.3f}, FPR95 {clean['fpr95']:.3f}."
@@ -175,11 +176,11 @@ def _page(report: dict[str, Any]) -> str:
                 lead,
                 f'<div class="legend">{legend}</div><div class="half">{drawn}</div>',
             ),
-            ("Every corruption", "", tables.table(["corruption", *head], rows)),
             (
-                "Pictures taken away",
-                "A black picture has no score; health must declare it blind, so that its view counts as unobserved.",
-                tables.table(["loss", *(f"declared of lost, {w}" for w in STRENGTH_WORDS[1:])], lost),
+                "Every corruption",
+                "A picture taken away has no score: health must declare it blind, so that its view counts as "
+                "unobserved.",
+                tables.table(["corruption", *head], rows),
             ),
         ],
         f"model {report['model']}; bank {report['bank']}",

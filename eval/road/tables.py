@@ -115,12 +115,12 @@ def leading(order: Sequence[str]) -> list[str]:
 
 
 def published_table(dataset: str, methods: dict[str, Any], order: Sequence[str]) -> str:
-    """Others' published results and ours, by AP; empty where the design records none."""
+    """Others' published results and those of :func:`leading`, by AP; empty where the design records none."""
     if dataset not in PUBLISHED:
         return ""
     lines = [(p.ap, [escape(p.method), number(p.ap), number(p.fpr95), escape(p.note)]) for p in PUBLISHED[dataset]]
-    for index, name in enumerate(order):
-        m = methods[name]
+    for name in leading(order):
+        index, m = order.index(name), methods[name]
         ours = [f"{method_name(name, index)}", number(m["ap"]), number(m["fpr95"]), "measured here"]
         lines.append((m["ap"], ours))
     rows = [cells for _, cells in sorted(lines, key=lambda line: -line[0])]

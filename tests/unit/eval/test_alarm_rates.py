@@ -1,10 +1,20 @@
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
 from airside.errors import UsageError
-from eval.alarm_rates import CleanScores, condition_rates, rate_interval, shift_rates, split_rates, split_summary
+from eval.alarm_rates import (
+    CleanScores,
+    condition_rates,
+    rate_interval,
+    shift_rates,
+    split_rates,
+    split_summary,
+    spoiled_rates,
+)
 from eval.calibration import evaluate, lines
 from eval.metrics.drift import drift
 
@@ -56,6 +66,24 @@ def test_a_shift_is_seen_in_rate_and_drift() -> None:
     assert condition_rates(clean(5, night=2.0), 0.05, 5, rng)["night"] > 0.1
 
 
+def spoiled(seed: int, fog: float, drives: int = 60) -> CleanScores:
+    """One picture a drive: fog raises its score, blur does not."""
+    rng = np.random.default_rng(seed)
+    kind = np.tile(["fog", "blur"], drives)
+    score = rng.normal(0, 1, 2 * drives) + np.where(kind == "fog", fog, 0.0)
+    return CleanScores(1 / (1 + np.exp(-score)), np.repeat(np.arange(drives), 2), kind)
+
+
+def test_spoiled_pictures_are_seen_in_rate_and_drift() -> None:
+    kinds = spoiled_rates(clean(5), spoiled(8, fog=2.5), 0.05, np.random.default_rng(0))["kinds"]
+    assert list(kinds) == ["fog", "blur"]
+    assert kinds["fog"]["recalibrate"]
+    assert kinds["fog"]["realised"] > 0.5
+    assert not kinds["blur"]["recalibrate"]
+    assert kinds["blur"]["realised"] < 0.25
+    assert kinds["fog"]["frames"] == 30  # of the drives that did not calibrate
+
+
 def test_too_few_frames_for_a_promise_are_refused() -> None:
     with pytest.raises(UsageError, match="99 clean frames"):
         split_rates(clean(6, drives=4), 0.01, 1, np.random.default_rng(0))
@@ -76,6 +104,7 @@ def test_drift_of_nothing_is_refused(recent: np.ndarray) -> None:
 
 
 def test_the_report_reads() -> None:
-    words = "\n".join(lines(evaluate(clean(7), "default")))
+    words = "\n".join(lines(evaluate(clean(7), spoiled(9, fog=2.5), "default")))
     assert "600 clean frames of 60 drives" in words
+    assert re.search(r"fog +\d.*recalibrate", words)
     assert "night" in words

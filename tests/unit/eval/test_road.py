@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 import re
 from pathlib import Path
@@ -14,11 +15,20 @@ from airside.engine.onnx import load_engine
 from airside.errors import UsageError
 from eval.datasets.table import data_set
 from eval.road.__main__ import main
-from eval.road.predictions import write_scores
+from eval.road.predictions import write_map, write_scores
 from eval.road.scorers import ALL_METHODS, frame_from_network, methods_from
 from eval.road.summary import FIGURES
 from tests.builders import taught_bank, tiny_bundle
-from tests.road_data import SHAPE, flat_predictions, masked_folder, official_predictions, scores, truth, write_png
+from tests.road_data import (
+    SHAPE,
+    flat_predictions,
+    masked_folder,
+    official_predictions,
+    picture,
+    scores,
+    truth,
+    write_png,
+)
 
 NAMES = [f"f{k}" for k in range(5)]
 
@@ -60,6 +70,44 @@ def test_official_layout_and_several_methods(tmp_path: Path) -> None:
         assert methods["good"]["ap"] > methods["bad"]["ap"]
 
 
+# What the benchmark's own code does with a frame of the split (datasets/tracks.py, tracks_extra.py, dataset_io.py and
+# evaluation.py): it opens DIR_OUTPUTS/anomaly_p/METHOD/NAME/FRAME.hdf5, NAME being what the split's source persists
+# under, reads the data set "value" whole, indexes it with the label's mask and compares it with a float.
+OFFICIAL_READS = {
+    "anomaly-track": ("AnomalyTrack-all",),
+    "obstacle-track": ("ObstacleTrack-all",),
+    "lost-and-found": ("LostAndFound-test",),
+    "lost-and-found-noknown": ("LostAndFound-test",),
+    "fishyscapes-laf": ("LostAndFound-train", "LostAndFound-test"),
+}
+
+
+@pytest.mark.parametrize("name", OFFICIAL_READS)
+def test_what_the_official_tool_reads(name: str, tmp_path: Path) -> None:
+    for _ in range(2):  # a second run replaces the first one's maps everywhere
+        write_map(tmp_path, "default", data_set(name), "validation0000", scores(0))
+    for folder in (*OFFICIAL_READS[name], data_set(name).official[0]):
+        with h5py.File(tmp_path / "anomaly_p" / "default" / folder / "validation0000.hdf5", "r") as file:
+            stored = file["value"]
+            assert (stored.shape, stored.dtype, list(file)) == (SHAPE, np.float16, ["value"])
+            value = stored[:]
+        assert np.array_equal(value, scores(0).astype(np.float16))
+        assert value.min() >= 0
+        assert value.max() <= 1
+        assert value[truth(0) < 255].ndim == 1
+
+
+def test_maps_that_the_official_tool_saved_are_found(tmp_path: Path) -> None:
+    """It keeps a frame of Fishyscapes under the split of LostAndFound that it came from."""
+    names = ["04_Maurener_Weg_8_000000_000030", "13_Elly_Beinhorn_Str_000000_000050"]
+    for seed, (name, folder) in enumerate(zip(names, ("LostAndFound-train", "LostAndFound-test"), strict=True)):
+        write_png(tmp_path / "d" / f"{name}_leftImg8bit.png", picture(seed))
+        write_png(tmp_path / "d" / f"{seed:04d}_{name}_labels.png", truth(seed))
+        write_scores(tmp_path / "p" / "anomaly_p" / "theirs" / folder, name, scores(seed))
+    assert metrics("fishyscapes-laf", tmp_path / "d", tmp_path / "p", tmp_path / "out") == 0
+    assert json.loads((tmp_path / "out" / "metrics.json").read_text())["methods"]["theirs"]["frames"] == 2
+
+
 def test_the_report_needs_nothing_beside_it(folder: Path, tmp_path: Path) -> None:
     assert metrics("folder", folder, flat_predictions(tmp_path / "m", NAMES), tmp_path / "out") == 0
     page = (tmp_path / "out" / "report.html").read_text()
@@ -95,12 +143,14 @@ def overflowing() -> np.ndarray:
 
 
 BAD_MAPS = [
-    (scores(1)[:-1], "wanted [72, 96] like the label, got [71, 96]"),
+    (scores(1)[:-1], "f1_labels_semantic.png, got [71, 96]"),
+    (scores(1)[None], "wanted [72, 96] like the label"),
     (np.full(SHAPE, 0.5, np.float32), "every pixel has the score 0.5"),
     (np.where(truth(1) == 1, np.nan, scores(1)).astype(np.float32), "NaN"),
     (overflowing(), "overflowed float16"),
     (scores(1).astype(np.float64) * 1e300, "NaN or infinite"),
     ((scores(1) * 255).astype(np.uint8), "floating point"),
+    (np.full((0, 0), 0.5, np.float32), "got [0, 0]"),
     (None, "1 of 5 score maps are missing"),
 ]
 
@@ -137,6 +187,44 @@ def test_bad_hdf5_is_named(
     error = capsys.readouterr().err
     assert said in error
     assert str(path) in error
+
+
+def test_a_truncated_map_is_named(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    maps = flat_predictions(tmp_path / "m", NAMES)
+    for rest in (b"", (maps / "f1.npy").read_bytes()[:200]):
+        (maps / "f1.npy").write_bytes(rest)
+        assert metrics("folder", folder, maps, tmp_path / "out") == 3
+        assert f"{maps / 'f1.npy'}: cannot be read" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("closed", ["maps", "root"])
+def test_folders_that_may_not_be_read_are_named(
+    closed: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As the operating system says it; a test may run as root, whom nothing is refused."""
+    maps = flat_predictions(tmp_path / "m", NAMES)
+    refused = {"maps": maps / "anomaly_p", "root": folder}[closed]
+    real = Path.is_dir
+
+    def is_dir(path: Path) -> bool:
+        if path == refused:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(Path, "is_dir", is_dir)
+    assert metrics("folder", folder, maps, tmp_path / "out") == 3
+    error = capsys.readouterr().err
+    assert f"{refused}: cannot be read (Permission denied)" in error
+    assert "Traceback" not in error
+
+
+def test_an_output_that_cannot_be_written_is_named(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "taken").write_text("a file")
+    maps = flat_predictions(tmp_path / "m", NAMES)
+    assert metrics("folder", folder, maps, tmp_path / "taken") == 6
+    assert f"cannot write {tmp_path / 'taken' / 'metrics.json'}" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

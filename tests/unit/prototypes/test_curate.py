@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from airside.bank.prototypes import unit
-from prototypes.curate import Curation, curated
+from prototypes import curate
+from prototypes.curate import Curation, curated, farthest_first
 
 
 def cluster(rng: np.random.Generator, axis: int, count: int, spread: float = 0.25) -> np.ndarray:
@@ -35,3 +37,36 @@ def test_a_class_of_few_patches_keeps_them_all() -> None:
     kept, report = curated({"car": [trees[0][:1], trees[0][:1]], "tree": trees})
     assert sum(map(len, kept["car"])) == 2
     assert report[0] == Curation("car", 2, 0, 0)
+
+
+def test_a_coreset_leaves_nothing_far_away() -> None:
+    """Many patches of one look and few of another: a tenth drawn at random mostly misses the rare look."""
+    rng = np.random.default_rng(3)
+    common, rare = cluster(rng, 0, 190, 0.05), cluster(rng, 1, 10, 0.05)
+    tokens = np.concatenate([common, rare])
+    chosen = farthest_first(tokens, 20)
+    assert len(set(chosen.tolist())) == 20
+    nearest = (tokens @ tokens[chosen].T).max(axis=1)
+    for _ in range(20):
+        drawn = tokens[rng.permutation(len(tokens))[:20]]
+        assert nearest.min() >= (tokens @ drawn.T).max(axis=1).min()
+    assert len(farthest_first(rare, 99)) == 10
+
+
+def test_curation_counts_what_the_coreset_leaves_out() -> None:
+    rng = np.random.default_rng(4)
+    cars, trees = [cluster(rng, 0, 30) for _ in range(3)], [cluster(rng, 1, 4) for _ in range(2)]
+    kept, report = curated({"car": cars, "tree": trees}, coreset_share=0.2)
+    assert report == (Curation("car", 90, 0, 0, 72), Curation("tree", 8, 0, 0, 0))
+    assert [len(kept["car"]), sum(map(len, kept["car"])), sum(map(len, kept["tree"]))] == [3, 18, 8]
+
+
+def test_near_duplicates_are_found_across_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(5)
+    pictures = [cluster(rng, 0, 30)]
+    pictures = [np.concatenate([pictures[0], pictures[0][::-1]]), pictures[0][:7]]
+    whole = curated({"car": pictures})
+    monkeypatch.setattr(curate, "_BLOCK", 8)
+    blocks = curated({"car": pictures})
+    assert whole[1] == blocks[1] == (Curation("car", 67, 37, 0),)
+    np.testing.assert_array_equal(whole[0]["car"][0], blocks[0]["car"][0])

@@ -1,17 +1,21 @@
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from airside.bank.bank import ClassKind
+from airside.bank.bank import ClassKind, KnownClass
 from airside.bank.store import BankStore
 from airside.engine.onnx import load_engine
 from airside.errors import InputError
 from prototypes.__main__ import main
+from prototypes.bank_report import thin_because
 from prototypes.labelled import CITYSCAPES_NAMES, LABELLED_SETS
+from prototypes.labelled_bank import collect, learn_labelled
 from tests.builders import tiny_bundle
 from tests.labelled_data import tiny_camvid
 from tests.road_data import write_png
@@ -40,12 +44,67 @@ def test_build_and_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert {c.clean_frames for c in bank.calibrations} == {3}  # a third of nine
     assert bank.model_fingerprint == load_engine(model).manifest.fingerprint
     arguments = ["--dataset", "camvid", "--root", str(root), "--model", str(model), "--bank", str(out)]
-    assert main(["report", *arguments, "--json", str(tmp_path / "r.json")]) == 0
+    files = ["--json", str(tmp_path / "r.json"), "--html", str(tmp_path / "r.html")]
+    assert main(["report", *arguments, *files]) == 0
     found = json.loads((tmp_path / "r.json").read_text())
     assert found["bank"] == info.id
     assert found["classes"]["car"]["named_right"] > 0.9
     assert found["unknown_to_bank"] == {}
+    assert found["missed_by_class"] == {}
+    for name, row in found["classes"].items():
+        assert row["coverage"] == pytest.approx(1 - row["alarms"])
+        assert 0 <= row["explained"] <= 1
+        assert sum(found["confusion"][name].values()) == pytest.approx(1)
+    assert "6 pictures, 20 are wanted" in found["classes"]["road"]["thin"][0]
+    assert set(found["guard"]) == {"pedestrian"}
+    page = (tmp_path / "r.html").read_text()
+    assert not re.search(r"https?://|<script|<link|url\(", page)
+    assert "What it would miss" not in page  # there is nothing unknown
     assert "pedestrian" in capsys.readouterr().out
+
+
+def test_the_report_tells_what_is_missed_and_by_whom(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root, model, out = tiny_camvid(tmp_path / "camvid"), tiny_bundle(tmp_path / "model"), tmp_path / "bank"
+    engine = load_engine(model)
+    collector = collect(engine, CAMVID, CAMVID.pictures(root, "train"), lambda *_: None)
+    BankStore(out).create(learn_labelled(engine, CAMVID, collector, without=frozenset({"car"})), "test", "test")
+    arguments = ["--dataset", "camvid", "--root", str(root), "--model", str(model), "--bank", str(out)]
+    assert main(["report", *arguments, "--method", "knn", "--json", str(tmp_path / "r.json")]) == 0
+    found = json.loads((tmp_path / "r.json").read_text())
+    assert "car" not in found["classes"]
+    car = found["unknown_to_bank"]["car"]
+    assert car["missed"] == pytest.approx(1 - car["alarms"])
+    taken_in = sum(row["share"] for row in found["missed_by_class"].values())
+    assert taken_in == pytest.approx(car["missed"])  # the only unknown name
+    assert all(set(row["of"]) == {"car"} for row in found["missed_by_class"].values())
+    assert "unknown to the bank" in capsys.readouterr().out
+
+
+def test_a_class_that_explains_little_is_thin() -> None:
+    token = np.eye(4, dtype=np.float32)[:1]
+    many = KnownClass(
+        "car", ClassKind.THING, False, token, token[0], np.linspace(0.5, 1, 50).astype(np.float32), (), 30
+    )
+    assert thin_because(many, 0.94) == []
+    assert "explains 40%" in thin_because(many, 0.4)[0]
+    assert thin_because(replace(many, pictures=5), 0.94) == ["5 pictures, 20 are wanted"]
+    assert thin_because(replace(many, pictures=0), None) == ["one picture: nothing was held out"]
+
+
+@pytest.mark.parametrize("share", ["0", "1.5", "-0.1"])
+def test_a_coreset_is_a_share(share: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root, model = tiny_camvid(tmp_path / "camvid"), tiny_bundle(tmp_path / "model")
+    assert build(root, model, tmp_path / "bank", "--coreset", share) == 2
+    assert "--coreset" in capsys.readouterr().err
+
+
+def test_a_coreset_is_what_the_bank_learns_from(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root, model = tiny_camvid(tmp_path / "camvid"), tiny_bundle(tmp_path / "model")
+    for name, more in (("all", []), ("some", ["--coreset", "0.3"])):
+        assert build(root, model, tmp_path / name, "--alpha", "0.3", *more) == 0
+    assert "beyond the coreset" in capsys.readouterr().out
+    everything, some = (BankStore(tmp_path / n).load()[0].classes for n in ("all", "some"))
+    assert sum(len(c.held_out_similarity) for c in some) < 0.5 * sum(len(c.held_out_similarity) for c in everything)
 
 
 def test_too_few_clean_pictures_say_how_many_are_wanted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
