@@ -1,8 +1,7 @@
 """A bundle's network with its Linears in int8, made once and kept in the cache.
 
-Weights are quantised per output channel; activations while running, one scale for the whole batch: a picture's tokens
-then depend a little on the other pictures of its pass. Convolutions, norms, attention and the bird's-eye view stay
-in float32.
+Weights are quantised per output channel; activations while running, one scale a pass, and every picture has its own
+(:mod:`airside.engine.spread`). Convolutions, norms, attention and the bird's-eye view stay in float32.
 """
 
 from __future__ import annotations
