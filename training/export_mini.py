@@ -1,7 +1,8 @@
 """Export a trained checkpoint as a model bundle: ``python -m training.export_mini --checkpoint FILE --out DIR``.
 
-``--weights FILE`` takes what ``training.start`` keeps of one (``training/weights/airside-mini.safetensors``). ``--fused RIG``
-also makes the one graph that TensorRT runs for that rig; for a bundle that is there already, that graph alone.
+``--weights FILE`` takes what ``training.start`` keeps of one (``training/weights/airside-mini.safetensors``).
+``--fused RIG`` also makes the one graph that TensorRT runs for that rig; for a bundle that is there already, that graph
+alone.
 """
 
 from __future__ import annotations
