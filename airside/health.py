@@ -5,9 +5,11 @@ BLIND: nothing may be concluded from the picture. DEGRADED: results come, but ar
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
+
 import numpy as np
 
-from airside.messages import Health, HealthState
+from airside.messages import CameraStatus, Health, HealthState
 
 OK = Health(HealthState.OK)
 
@@ -72,3 +74,15 @@ def worst(*parts: Health) -> Health:
     """The worst state of all ``parts`` with every reason, in order, each once."""
     state = max((part.state for part in parts), key=_ORDER.index, default=HealthState.OK)
     return Health(state, tuple(dict.fromkeys(reason for part in parts for reason in part.reasons)))
+
+
+def rig_health(statuses: Sequence[CameraStatus], ahead: Collection[str]) -> Health:
+    """The whole vehicle's, from its cameras'. BLIND when none of the cameras ``ahead`` shows anything; any other
+    trouble is DEGRADED, its reasons prefixed with the camera's name. A single camera's is its own."""
+    if len(statuses) == 1:
+        return statuses[0].health
+    reasons = tuple(f"{status.camera}_{reason}" for status in statuses for reason in status.health.reasons)
+    blind = all(s.health.state is HealthState.BLIND for s in statuses if s.camera in ahead)
+    if blind:
+        return Health(HealthState.BLIND, reasons)
+    return Health(HealthState.DEGRADED, reasons) if reasons else OK

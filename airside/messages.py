@@ -128,6 +128,27 @@ class Sighting:
 
 
 @dataclass(frozen=True, slots=True)
+class Observation:
+    """One object on the ground in one tick, from all the sightings that show it.
+
+    ``xy_m`` [2] and ``covariance_m2`` [2, 2] float64 are its near side in the ego frame; ``sightings`` number those of
+    the tick.
+    """
+
+    kind: Kind
+    nearest_class: str
+    protected: bool
+    xy_m: np.ndarray
+    covariance_m2: np.ndarray
+    footprint_xy_m: Footprint
+    height_m: float
+    similarity: float
+    ood_score: float
+    cameras: tuple[str, ...]
+    sightings: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Track:
     """One object on the ground, over time and over all cameras, in the ego frame at the tick's time.
 
@@ -215,7 +236,8 @@ class TickRecord:
     """
 
     tick: int
-    capture_ns: int  # of the newest frame looked at; the tick's own time where there was none
+    now_ns: int  # the tick's own time, on the frames' clock
+    capture_ns: int  # of the newest frame looked at; ``now_ns`` where there was none
     published_ns: int
     valid: bool
     expires_ns: int

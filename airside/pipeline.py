@@ -1,109 +1,72 @@
-"""The engine in one page: frame -> network input -> one pass of the network -> bank search -> novelty map -> regions
--> places in the ego frame -> alerts; where the model has them, depth gives the places and the bird's-eye view follows.
+"""The engine in one page: frames -> network inputs -> one pass of the network -> bank search -> novelty maps -> regions
+-> places in the ego frame -> objects -> tracks -> alerts; where the model has them, depth gives the places and the
+bird's-eye view the occupancy.
 
 Read this file first. Each arrow is one value type of :mod:`airside.messages`; each step is a pure function of another
-room; the only state is the bank snapshot in use, the previous picture, the latest bird's-eye view and the tick counter.
+room. The state: the bank snapshot in use, what is remembered of each camera, the tracks, the levels held, the tick
+counter.
 """
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from airside.alerts.rules import level_for, reaches_lower_middle
-from airside.bank.bank import ClassKind, PrototypeBank
-from airside.bank.search import PrototypeIndex
+from airside.alerts.hold import Memory, alerts_of
+from airside.alerts.rules import level_of_sighting
 from airside.bank.store import BankStore
+from airside.camera_watch import Watched, judged
 from airside.cameras.fit import fit_to_network
 from airside.config import CameraConfig, SiteConfig
 from airside.engine.engine import Engine
-from airside.errors import AirsideError, InputError, MismatchError
-from airside.fusion.bev_layers import BevLayers, bev_layers
-from airside.fusion.mounted import MountedView
+from airside.errors import AirsideError, InputError
+from airside.fusion.bev_layers import BevLayers, bev_layers, rig_above
+from airside.fusion.joined import joined
+from airside.fusion.occupancy import occupancy
 from airside.fusion.place import place
-from airside.fusion.viewpoint import Viewpoint, lacking, viewpoint
-from airside.geometry.bev_view import BevView
-from airside.health import OK, frozen_count, frozen_health, picture_health, scene_health, worst
+from airside.fusion.viewpoint import Viewpoint, lacking, looked_at, viewpoint
+from airside.health import OK, rig_health, worst
+from airside.knowledge import Knowledge, knowledge_from_bank
 from airside.messages import (
+    Alert,
     CameraStatus,
     Frame,
+    FrameBundle,
     Health,
     HealthState,
-    Kind,
+    Level,
     NetworkInput,
-    OodMap,
-    Placement,
-    Region,
+    Occupancy,
     Sighting,
     TickRecord,
 )
-from airside.ood.calibration import TailModel
-from airside.ood.refine import guided_upsample
-from airside.ood.regions import RegionRules, find_regions
-from airside.ood.scoring import Scorer, ood_map, scorer
+from airside.perception import CameraView, StageClock, perceived
+from airside.tracking.tracker import Tracker
+from airside.workload import FULL, Workload, ahead_cameras
 
 DEFAULT_METHOD = "default"
 
 
 @dataclass(frozen=True, slots=True)
-class Knowledge:
-    """A bank snapshot laid out for one scoring method: everything a tick asks of it."""
-
-    snapshot: str
-    model_fingerprint: str
-    method: str
-    scorer: Scorer
-    index: PrototypeIndex
-    tails: TailModel | None
-    kinds: tuple[ClassKind, ...]
-    protected: frozenset[str]
-    threshold: float  # on the region score
-    calibrated: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Tick:
-    """One tick's record, and the maps behind it for whoever draws or measures."""
+    """One tick's record, and what is behind it for whoever draws, measures or publishes."""
 
     record: TickRecord
-    net: NetworkInput
-    map: OodMap
-    pixel_score: np.ndarray  # [H, W] float32 at network size, high = unknown
+    views: tuple[CameraView, ...]  # of the cameras that were looked at
     threshold: float
-    view: MountedView | None = None  # where a rig tells how the camera is mounted
-    depth_m: np.ndarray | None = None  # [Hd, Wd] float32 along the optical axis, over the network's picture
-    bev: BevLayers | None = None
-
-
-def knowledge_from_bank(bank: PrototypeBank, snapshot: str, method: str) -> Knowledge:
-    """Prepare ``bank`` for ``method``; without a calibration of its own the method's stand-in threshold is used."""
-    rule = scorer(method)
-    own = next((c for c in bank.calibrations if c.method == method and np.isfinite(c.threshold)), None)
-    return Knowledge(
-        snapshot=snapshot,
-        model_fingerprint=bank.model_fingerprint,
-        method=method,
-        scorer=rule,
-        index=PrototypeIndex(bank),
-        tails=TailModel.from_classes(bank.classes) if rule.needs_tails else None,
-        kinds=tuple(c.kind for c in bank.classes),
-        protected=frozenset(c.name for c in bank.classes if c.protected),
-        threshold=own.threshold if own is not None else rule.uncalibrated_threshold,
-        calibrated=own is not None,
-    )
-
-
-def map_from_tokens(tokens: np.ndarray, knowledge: Knowledge) -> OodMap:
-    """Patch tokens [Hp, Wp, C] of unit length -> how unfamiliar every patch is."""
-    flat = tokens.reshape(-1, tokens.shape[-1])
-    scores = knowledge.scorer(knowledge.index.similarity(flat), knowledge.tails)
-    return ood_map(scores, (tokens.shape[0], tokens.shape[1]), knowledge.index.names)
+    timing_ms: dict[str, float]  # stage -> milliseconds
+    bev: BevLayers | None = None  # the latest
+    occupancy: Occupancy | None = None  # made in this tick
 
 
 class Pipeline:
-    """Runs one camera. A new bank snapshot is in use from the tick after it was committed."""
+    """Runs the cameras of one vehicle. A new bank snapshot is in use from the tick after it was committed.
+
+    ``rig`` names the cameras; a camera with no :class:`CameraConfig` gives no places, only levels by its picture.
+    """
 
     def __init__(
         self,
@@ -111,101 +74,57 @@ class Pipeline:
         store: BankStore,
         *,
         site: SiteConfig,
+        rig: Mapping[str, CameraConfig | None],
         method: str = DEFAULT_METHOD,
-        mount: CameraConfig | None = None,
         model_path: str = "the model in use",
     ) -> None:
-        self._engine, self._store, self._site, self._mount = engine, store, site, mount
+        self.site = site  # may be replaced between ticks
+        self._engine, self._store, self._rig = engine, store, dict(rig)
         self._method, self._model_path = method, model_path
         self._knowledge = self._load()
-        self._rules = RegionRules(min_patches_unknown=site.min_patches)
-        self._previous: np.ndarray | None = None
-        self._viewpoint: tuple[tuple[int, ...], Viewpoint] | None = None
+        mounted = [mount for mount in self._rig.values() if mount is not None]
+        self._above = rig_above(mounted, engine.manifest) if mounted else None
+        self._watched = dict.fromkeys(self._rig, Watched())
+        self._viewpoints: dict[tuple[str, tuple[int, ...]], Viewpoint] = {}
+        self._tracker = Tracker()
+        self._held: Memory = {}
         self._bev: BevLayers | None = None  # the latest
-        self._same, self._count = 0, 0
+        self._count = 0
 
-    def tick(self, frame: Frame, *, live: bool = False) -> Tick:
-        """Everything airside says of one frame. ``live``: the frame's time is this machine's monotonic clock.
+    def tick(self, bundle: FrameBundle, workload: Workload = FULL, *, live: bool = False) -> Tick:
+        """Everything airside says at ``bundle.now_ns``. ``live``: times are those of this machine's monotonic clock.
 
-        Raises :class:`InputError` for a frame of no use (see :meth:`blind_record`); the next one may be. Raises
-        :class:`MismatchError` when the first frame has another shape than the rig's camera.
+        Raises nothing for a frame of no use: its camera's status says why, and its view counts as not observed.
         """
-        clock = _StageClock()
+        clock = StageClock()
         bank_health = self._follow_head()
-        knowledge = self._knowledge
-        net = fit_to_network(frame.image, *self._input_size)
-        clock.lap("fit")
-        seen_from = self._viewpoint_of(frame, net)
-        found = self._engine.outputs(net.image[None])
-        tokens = found.tokens[0]
-        _require_finite(tokens, "tokens")
-        clock.lap("network")
-        score_map = map_from_tokens(tokens, knowledge)
-        clock.lap("bank_search")
-        pixel_score = guided_upsample(score_map.ood_score, net.image)
-        regions = find_regions(
-            score_map, pixel_score, knowledge.threshold, net, knowledge.kinds, tokens=tokens, rules=self._rules
-        )
-        clock.lap("regions")
-        depth_m = None
-        if found.depth is not None:
-            _require_finite(found.depth, "depth")
-            depth_m = seen_from.depth_m(found.depth[0]) if seen_from is not None else None
-            clock.lap("depth")
-        scene = scene_health(score_map.ood_score, net.observed, knowledge.threshold, self._site.scene_novelty_limit)
-        if scene.reasons:  # a new scene is said once, not as a hundred objects
-            regions = tuple(r for r in regions if r.kind is Kind.KNOWN)
-        health = worst(picture_health(frame.image), self._frozen(frame.image), scene, bank_health)
-        places: tuple[Placement | None, ...] = (None,) * len(regions)
-        if seen_from is not None:
-            places = tuple(place(region, seen_from.view, depth_m) for region in regions)
-            clock.lap("fusion")
-        if seen_from is not None and seen_from.above is not None and self._count % self._site.bev_every == 0:
-            self._bev = self._from_above(tokens, seen_from.above, score_map)
-            clock.lap("bev")
-        sightings = tuple(self._sighting(*pair, frame) for pair in zip(regions, places, strict=True))
+        judged_cameras, frames = self._judge(bundle, workload)
+        statuses, views = self._look(judged_cameras, frames, workload, clock)
+        placed = self._placed(views)
+        clock.lap("fusion")
+        alerts, sightings = self._alerts(placed, views, bundle.now_ns)
         clock.lap("alerts")
-        published_ns = time.monotonic_ns() if live else frame.capture_ns + clock.total_ns
+        made = self._from_above(views, alerts, workload, clock)
+        health = worst(rig_health(statuses, self._ahead), workload.health, bank_health)
+        capture_ns = max((view.frame.capture_ns for view in views), default=bundle.now_ns)
         record = TickRecord(
             tick=self._count,
-            capture_ns=frame.capture_ns,
-            published_ns=published_ns,
+            now_ns=bundle.now_ns,
+            capture_ns=capture_ns,
+            published_ns=time.monotonic_ns() if live else bundle.now_ns,
             valid=health.state is not HealthState.BLIND,
-            expires_ns=frame.capture_ns + self._site.expires_ms * 1_000_000,
+            expires_ns=bundle.now_ns + self.site.expires_ms * 1_000_000,
             health=health,
-            cameras=(CameraStatus(frame.camera, health, frame.capture_ns, observed=True),),
-            bank_snapshot=knowledge.snapshot,
-            model_fingerprint=knowledge.model_fingerprint,
-            method=knowledge.method,
-            sightings=sightings,
-            alerts=(),
-            timing_ms=clock.laps_ms,
-        )
-        self._count += 1
-        view = seen_from.view if seen_from is not None else None
-        return Tick(record, net, score_map, pixel_score, knowledge.threshold, view, depth_m, self._bev)
-
-    def blind_record(self, camera: str, now_ns: int, reason: str) -> TickRecord:
-        """The record of a tick that has no usable picture: not valid, nothing seen, BLIND and why."""
-        bank_health = self._follow_head()
-        blind = worst(Health(HealthState.BLIND, (reason,)), bank_health)
-        record = TickRecord(
-            tick=self._count,
-            capture_ns=now_ns,
-            published_ns=now_ns,
-            valid=False,
-            expires_ns=now_ns + self._site.expires_ms * 1_000_000,
-            health=blind,
-            cameras=(CameraStatus(camera, blind, None, observed=False),),
+            cameras=statuses,
             bank_snapshot=self._knowledge.snapshot,
             model_fingerprint=self._knowledge.model_fingerprint,
             method=self._knowledge.method,
-            sightings=(),
-            alerts=(),
-            timing_ms={},
+            sightings=sightings,
+            alerts=alerts,
+            timing_ms=clock.laps_ms if live else {},  # a recording gives the same record every time
         )
         self._count += 1
-        return record
+        return Tick(record, views, self._knowledge.threshold, clock.laps_ms, self._bev, made)
 
     @property
     def knowledge(self) -> Knowledge:
@@ -214,18 +133,13 @@ class Pipeline:
 
     @property
     def mounted(self) -> bool:
-        """Whether a rig tells how the camera is mounted."""
-        return self._mount is not None
+        """Whether a rig tells how a camera is mounted."""
+        return any(mount is not None for mount in self._rig.values())
 
     @property
     def without(self) -> tuple[str, ...]:
         """What this run does without, for want of a rig or of a head of the model: to be said once."""
-        return lacking(self._mount, self._engine.manifest)
-
-    @property
-    def _input_size(self) -> tuple[int, int, int]:
-        m = self._engine.manifest
-        return m.height_px, m.width_px, m.patch_px
+        return lacking([mount for mount in self._rig.values() if mount is not None], self._engine.manifest)
 
     def _load(self) -> Knowledge:
         bank, info = self._store.load()
@@ -237,62 +151,134 @@ class Pipeline:
         try:
             if self._store.head_id() != self._knowledge.snapshot:
                 self._knowledge = self._load()
+                self._tracker.forget_names()
         except AirsideError as error:
             return Health(HealthState.DEGRADED, (f"bank_unreadable_{type(error).__name__}",))
         return OK if self._knowledge.calibrated else Health(HealthState.DEGRADED, ("threshold_uncalibrated",))
 
-    def _frozen(self, image: np.ndarray) -> Health:
-        self._same = frozen_count(image, self._previous, self._same)
-        self._previous = image
-        return frozen_health(self._same)
+    @property
+    def _ahead(self) -> frozenset[str]:
+        """The cameras without which the path is not seen."""
+        mounted = [mount for mount in self._rig.values() if mount is not None]
+        return frozenset(ahead_cameras(mounted)) or frozenset(self._rig)
+
+    def _judge(self, bundle: FrameBundle, workload: Workload) -> tuple[list[CameraStatus], list[Frame]]:
+        """What each camera's newest frame is worth, and the frames to look at."""
+        newest = {frame.camera: frame for frame in bundle.frames}
+        statuses: list[CameraStatus] = []
+        for name, mount in self._rig.items():
+            status, watched = judged(name, newest.get(name), self._watched[name], bundle.now_ns, self.site, mount)
+            if name in workload.skipped and status.observed:
+                status = replace(status, health=_SHED, observed=False)  # and looked at when its turn comes
+            else:
+                self._watched[name] = watched
+            statuses.append(status)
+        return statuses, [newest[status.camera] for status in statuses if status.observed]
+
+    def _look(
+        self, statuses: Sequence[CameraStatus], frames: Sequence[Frame], workload: Workload, clock: StageClock
+    ) -> tuple[tuple[CameraStatus, ...], tuple[CameraView, ...]]:
+        """One pass of the network over all ``frames``, and each picture's map and regions."""
+        manifest, found = self._engine.manifest, {status.camera: status for status in statuses}
+        fitted: list[tuple[Frame, NetworkInput]] = []
+        for frame in frames:
+            try:
+                net = fit_to_network(frame.image, manifest.height_px, manifest.width_px, manifest.patch_px)
+                fitted.append((frame, net))
+            except InputError:
+                found[frame.camera] = _unusable(found[frame.camera], "frame_unusable")
+        clock.lap("fit")
+        views: list[CameraView] = []
+        if fitted:
+            images = np.stack([net.image for _, net in fitted])
+            if workload.depth:
+                out = self._engine.outputs(images)
+                tokens, depth = out.tokens, out.depth
+            else:
+                tokens, depth = self._engine.tokens(images), None
+            clock.lap("network")
+            for number, (frame, net) in enumerate(fitted):
+                of_camera = None if depth is None else depth[number]
+                if not np.isfinite(tokens[number]).all() or (
+                    of_camera is not None and not np.isfinite(of_camera).all()
+                ):
+                    found[frame.camera] = _unusable(found[frame.camera], "network_not_finite")
+                    continue
+                point = self._viewpoint_of(frame, net)
+                view = perceived(frame, net, tokens[number], of_camera, point, self._knowledge, self.site, clock)
+                status = found[frame.camera]
+                found[frame.camera] = replace(status, health=worst(status.health, view.scene))
+                views.append(view)
+        return tuple(found[status.camera] for status in statuses), tuple(views)
 
     def _viewpoint_of(self, frame: Frame, net: NetworkInput) -> Viewpoint | None:
         """Made anew only when the frames change their size."""
-        if self._mount is None:
+        mount, key = self._rig[frame.camera], (frame.camera, frame.image.shape)
+        if mount is not None and key not in self._viewpoints:
+            self._viewpoints[key] = viewpoint(mount, self._engine.manifest, frame.image.shape, net)
+        return self._viewpoints.get(key)
+
+    def _placed(self, views: Sequence[CameraView]) -> list[Sighting]:
+        """Every region with its place; levels follow."""
+        return [
+            Sighting(v.frame.camera, region, place(region, v.view, v.depth_m) if v.view is not None else None,
+                     Level.NONE, ())
+            for v in views
+            for region in v.regions
+        ]  # fmt: skip
+
+    def _alerts(
+        self, sightings: Sequence[Sighting], views: Sequence[CameraView], now_ns: int
+    ) -> tuple[tuple[Alert, ...], tuple[Sighting, ...]]:
+        """Placed sightings become objects, objects tracks, tracks alerts; the others are judged by their picture."""
+        protected, mounted = self._knowledge.protected, [v.view for v in views if v.view is not None]
+        observations = joined(sightings, protected)
+        tracks, ids = self._tracker.update(observations, now_ns, lambda places: looked_at(places, mounted))
+        alerts, self._held = alerts_of(tracks, self._held, self.site, now_ns)
+        of_track = {alert.track.id: alert for alert in alerts}
+        of_sighting = {k: of_track[i] for seen, i in zip(observations, ids, strict=True) for k in seen.sightings}
+        sizes = {v.frame.camera: (v.frame.image.shape[1], v.frame.image.shape[0]) for v in views}
+        judged_sightings = []
+        for number, sighting in enumerate(sightings):
+            if (alert := of_sighting.get(number)) is not None:
+                level, reasons, track_id = alert.level, alert.reasons, alert.track.id
+            else:
+                known_person = sighting.region.nearest_class in protected
+                level, reasons = level_of_sighting(sighting, known_person, sizes[sighting.camera], self.site)
+                track_id = None
+            judged_sightings.append(replace(sighting, level=level, reasons=reasons, track_id=track_id))
+        return alerts, tuple(judged_sightings)
+
+    def _from_above(
+        self, views: Sequence[CameraView], alerts: Sequence[Alert], workload: Workload, clock: StageClock
+    ) -> Occupancy | None:
+        """The bird's-eye view of the cameras that see something they know their way in, when it is due."""
+        spec, above = self._engine.manifest.bev, self._above
+        if spec is None or above is None or self._count % (self.site.bev_every * workload.bev_slower):
             return None
-        shape = frame.image.shape
-        if self._viewpoint is None or self._viewpoint[0] != shape:
-            try:
-                self._viewpoint = shape, viewpoint(self._mount, self._engine.manifest, shape, net)
-            except MismatchError as error:
-                if self._viewpoint is None:  # the rig is that of another camera
-                    raise
-                raise InputError(str(error)) from error  # it fitted before: one odd picture, the next may be right
-        return self._viewpoint[1]
-
-    def _from_above(self, tokens: np.ndarray, above: BevView, score_map: OodMap) -> BevLayers:
-        maps, spec = self._engine.bev(tokens[None], above), self._engine.manifest.bev
-        assert spec is not None  # there would be no view from above
-        _require_finite(maps.layers, "bird's-eye view")
-        _require_finite(maps.depth_probability, "depth distribution")
-        return bev_layers(maps, spec, above, score_map.ood_score)
-
-    def _sighting(self, region: Region, placement: Placement | None, frame: Frame) -> Sighting:
-        height, width = frame.image.shape[:2]
-        protected = region.nearest_class in self._knowledge.protected
-        in_middle = reaches_lower_middle(region.box_px, width, height)
-        level, reasons = level_for(region.kind, protected, placement, in_middle, self._site)
-        return Sighting(frame.camera, region, placement, level, reasons)
+        by_name = {v.frame.camera: v for v in views if not v.scene.reasons}
+        seen = above.seen_by(by_name.keys())
+        if seen is None:
+            self._bev = None
+            return None
+        grid, width = self._engine.manifest.grid, self._engine.manifest.token_width
+        tokens, score = np.zeros((len(above.cameras), *grid, width), np.float32), np.zeros((len(above.cameras), *grid))
+        for number, name in enumerate(above.cameras):
+            if name in by_name:
+                tokens[number], score[number] = by_name[name].tokens, by_name[name].map.ood_score
+        maps = self._engine.bev(tokens, seen)
+        if not (np.isfinite(maps.layers).all() and np.isfinite(maps.depth_probability).all()):
+            self._bev = None  # never a cell that reads as free
+            return None
+        self._bev = bev_layers(maps, spec, seen, score)
+        made = occupancy(self._bev, [alert.track for alert in alerts])
+        clock.lap("bev")
+        return made
 
 
-def _require_finite(values: np.ndarray, what: str) -> None:
-    """Never a score or a range, never clear: whoever runs the loop says BLIND."""
-    if not np.isfinite(values).all():
-        raise InputError(f"the network's {what} for this picture is not finite; check with: airside doctor")
+_SHED = Health(HealthState.DEGRADED, ("shed",))
 
 
-class _StageClock:
-    """Milliseconds between laps."""
-
-    def __init__(self) -> None:
-        self.laps_ms: dict[str, float] = {}
-        self._start = self._last = time.perf_counter_ns()
-
-    def lap(self, stage: str) -> None:
-        now = time.perf_counter_ns()
-        self.laps_ms[stage] = (now - self._last) / 1e6
-        self._last = now
-
-    @property
-    def total_ns(self) -> int:
-        return time.perf_counter_ns() - self._start
+def _unusable(status: CameraStatus, reason: str) -> CameraStatus:
+    """Never a score or a range, never clear."""
+    return replace(status, health=Health(HealthState.BLIND, (reason,)), observed=False)

@@ -30,11 +30,11 @@ from airside.engine.engines import DEFAULT_ENGINE, ENGINES, load_named
 from airside.enrolment.enrol import enrol
 from airside.enrolment.support import SupportImage, mask_from_box
 from airside.errors import AirsideError, RefusedError
+from airside.knowledge import Knowledge, knowledge_from_bank, map_from_tokens
 from airside.messages import Kind, Region
 from airside.ood.refine import guided_upsample
 from airside.ood.regions import RegionRules, find_regions, patch_cover
 from airside.ood.scoring import METHODS
-from airside.pipeline import Knowledge, knowledge_from_bank, map_from_tokens
 from airside.progress import Progress
 from eval.apron_protocol import FEW_SHOT_TYPES, Protocol
 from eval.metrics.objects import FOUND_COVER, ObjectAccumulator, clean_alarm_rate, find_objects

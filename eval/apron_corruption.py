@@ -22,9 +22,10 @@ from airside.bank.bank import PrototypeBank
 from airside.engine.engine import Engine
 from airside.errors import AirsideError, InputError
 from airside.health import picture_health
+from airside.knowledge import knowledge_from_bank
 from airside.messages import HealthState
 from airside.ood.scoring import METHODS
-from airside.pipeline import DEFAULT_METHOD, knowledge_from_bank
+from airside.pipeline import DEFAULT_METHOD
 from airside.progress import Progress
 from eval.apron import LARGE_PATCHES, PATCH_AREA_PX, engine_and_bank, rendered, see, unknown_instances
 from eval.apron_protocol import BEV_SAMPLES, RIG, SEED_CORRUPTION, Protocol

@@ -17,9 +17,10 @@ import numpy as np
 
 from airside.assets import embedded_bank, embedded_model
 from airside.errors import AirsideError, UsageError
+from airside.knowledge import knowledge_from_bank, map_from_tokens
 from airside.ood.evidence import frame_region_score
 from airside.ood.scoring import METHODS
-from airside.pipeline import DEFAULT_METHOD, knowledge_from_bank, map_from_tokens
+from airside.pipeline import DEFAULT_METHOD
 from eval.alarm_rates import CleanScores, condition_rates, shift_rates, split_rates, split_summary
 from eval.apron import engine_and_bank, rendered
 from eval.apron_protocol import Protocol

@@ -24,8 +24,8 @@ from airside.engine.onnx import load_engine
 from airside.enrolment.enrol import enrol
 from airside.enrolment.support import SupportImage, mask_from_box, views_of
 from airside.errors import AirsideError, InputError
+from airside.knowledge import knowledge_from_bank, map_from_tokens
 from airside.messages import Box
-from airside.pipeline import knowledge_from_bank, map_from_tokens
 from eval.report_file import write_json
 
 CLASSES = ("catering truck", "baggage truck", "boarding bridge", "boarding stairs")

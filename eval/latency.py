@@ -30,7 +30,7 @@ from airside.engine.engine import Engine
 from airside.engine.engines import ENGINES, load_named
 from airside.engine.machine import processor
 from airside.errors import AirsideError, UsageError
-from airside.messages import Frame
+from airside.messages import Frame, FrameBundle
 from airside.pipeline import Pipeline
 from eval.gemm_limit import products
 from eval.latency_networks import MINI, NAMES, SHAPES, anomalydino_pass, assembled_pass, bank_for, bundle_of, torch_pass
@@ -116,8 +116,10 @@ def _stages(name: str, engine: Engine, pictures: np.ndarray, frames: list[Frame]
     with tempfile.TemporaryDirectory() as folder:
         bank = Path(folder) / "bank"
         store = BankStore(embedded_bank()) if name == MINI else bank_for(engine, pictures, bank)
-        pipeline = Pipeline(engine, store, site=SiteConfig(), mount=mount)
-        laps = [pipeline.tick(frame).record.timing_ms for frame in frames][1:]  # the first makes the tables
+        pipeline = Pipeline(engine, store, site=SiteConfig(), rig={mount.name: mount})
+        laps = [pipeline.tick(FrameBundle(frame.capture_ns, (frame,))).timing_ms for frame in frames][
+            1:
+        ]  # the first makes the tables
     stages = {stage: summary([lap[stage] for lap in laps]) for stage in laps[0]}
     return stages, float(np.median([sum(v for k, v in lap.items() if k != "network") for lap in laps]))
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from airside.bank.store import BankStore
 from airside.engine.onnx import load_engine
+from airside.knowledge import knowledge_from_bank, map_from_tokens
 from airside.ood.evidence import patch_evidence
-from airside.pipeline import knowledge_from_bank, map_from_tokens
 from prototypes.build import Report
 from prototypes.collect import MIN_PURITY
 from prototypes.labelled import LabelledSet

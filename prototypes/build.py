@@ -14,10 +14,10 @@ from airside.engine.engine import Engine
 from airside.engine.onnx import load_engine
 from airside.enrolment.learn import learn_class
 from airside.errors import InputError
+from airside.knowledge import knowledge_from_bank, map_from_tokens
 from airside.ood.conformal import threshold_from_clean
 from airside.ood.evidence import frame_region_score
 from airside.ood.scoring import METHODS
-from airside.pipeline import knowledge_from_bank, map_from_tokens
 from prototypes.collect import Collector
 from training.apron.bulk import render_plans
 from training.apron.families import PROTECTED

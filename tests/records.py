@@ -15,7 +15,7 @@ def tick_record(tick: int = 0, **changes: Any) -> TickRecord:
     """One camera ``front``, healthy unless ``health`` says otherwise, that saw nothing."""
     health = changes.get("health", Health(HealthState.OK))
     plain: dict[str, Any] = {
-        "tick": tick, "capture_ns": 1, "published_ns": 2, "valid": True, "expires_ns": 3, "health": health,
+        "tick": tick, "now_ns": 1, "capture_ns": 1, "published_ns": 2, "valid": True, "expires_ns": 3, "health": health,
         "cameras": (CameraStatus("front", health, 1, observed=True),), "bank_snapshot": "abc",
         "model_fingerprint": "def", "method": "default", "sightings": (), "alerts": (), "timing_ms": {},
     }  # fmt: skip

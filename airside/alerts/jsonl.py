@@ -30,7 +30,7 @@ SCHEMA_VERSION = 2  # 1 had one camera and no alerts
 _Types = dict[str, type | tuple[type, ...]]
 _NUMBER = (int, float)
 _TICK_KEYS: _Types = {
-    "schema": int, "tick": int, "capture_ns": int, "published_ns": int, "valid": bool, "expires_ns": int,
+    "schema": int, "tick": int, "now_ns": int, "capture_ns": int, "published_ns": int, "valid": bool, "expires_ns": int,
     "level": int, "level_name": str, "health": dict, "cameras": list, "bank_snapshot": str,
     "model_fingerprint": str, "method": str, "predicted": bool, "alerts": list, "sightings": list,
     "timing_ms": dict,
@@ -61,6 +61,7 @@ def json_line(record: TickRecord) -> str:
     value = {
         "schema": SCHEMA_VERSION,
         "tick": int(record.tick),
+        "now_ns": int(record.now_ns),
         "capture_ns": int(record.capture_ns),
         "published_ns": int(record.published_ns),
         "valid": bool(record.valid),

@@ -1,66 +1,37 @@
-"""What to do about what is seen: one table, read from the top, the first row that fits decides.
-
-Distances are the site's (:class:`airside.config.SiteConfig`); a row names the setting it uses.
-"""
+"""What to do about what is seen: the site's table, read from the top; the first row that fits decides."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 from airside.config import SiteConfig
-from airside.messages import Box, Kind, Level, Placement
+from airside.messages import Box, Kind, Level, Sighting, Track
 
 # The lower middle of the picture: where the path runs when no rig tells. Shares of width and height.
 LOWER_MIDDLE_LEFT = 1 / 3
 LOWER_MIDDLE_RIGHT = 2 / 3
 LOWER_MIDDLE_TOP = 2 / 3
+MOVING_MPS = 0.5  # sideways; slower is standing still, seen from a vehicle that steers a little
+MOVING_SIGMA = 2.0  # and so many standard deviations of the velocity from none
+
+Verdict = tuple[Level, tuple[str, ...]]
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """One row. ``None`` in a condition means: does not matter."""
-
-    name: str
-    reason: str  # the code published with the alert
-    level: Level
-    kind: Kind
-    protected: bool | None = None  # the nearest class is protected (a person); asked of known things only
-    ranged: bool | None = None  # a place on the ground is known
-    in_corridor: bool | None = None  # that place lies within the path, ahead or behind
-    within: str | None = None  # the SiteConfig distance the range must not exceed
-    in_lower_middle: bool | None = None  # the box reaches the lower middle of the picture
+def level_of_track(track: Track, site: SiteConfig) -> Verdict:
+    """The level of one tracked object, and the reason code for it."""
+    facts = {track.kind.value, "placed", "confirmed" if track.confirmed else "tentative"}
+    facts |= {name for name, holds in _track_facts(track, site) if holds}
+    return _first_row(facts, track.range_m, site)
 
 
-RULES: tuple[Rule, ...] = (
-    Rule("unknown, path, stop distance", "unknown_in_stop_distance", Level.STOP, Kind.UNKNOWN,
-         ranged=True, in_corridor=True, within="stop_distance_m"),
-    Rule("unknown, path, slow distance", "unknown_in_slow_distance", Level.SLOW_STOP, Kind.UNKNOWN,
-         ranged=True, in_corridor=True, within="slow_distance_m"),
-    Rule("unknown, path, caution distance", "unknown_in_caution_distance", Level.CAUTION, Kind.UNKNOWN,
-         ranged=True, in_corridor=True, within="caution_distance_m"),
-    Rule("unknown, no range, lower middle", "unknown_ahead_range_unknown", Level.CAUTION, Kind.UNKNOWN,
-         ranged=False, in_lower_middle=True),
-    Rule("unknown, anywhere else", "unknown_elsewhere", Level.NOTICE, Kind.UNKNOWN),
-    Rule("person, path, stop distance", "person_in_stop_distance", Level.NOTICE, Kind.KNOWN,
-         protected=True, ranged=True, in_corridor=True, within="stop_distance_m"),
-    Rule("person, no range, lower middle", "person_ahead_range_unknown", Level.NOTICE, Kind.KNOWN,
-         protected=True, ranged=False, in_lower_middle=True),
-    Rule("known, anything else", "known", Level.NONE, Kind.KNOWN),
-)  # fmt: skip
-
-
-def level_for(
-    kind: Kind, protected: bool, placement: Placement | None, in_lower_middle: bool, site: SiteConfig
-) -> tuple[Level, tuple[str, ...]]:
-    """The level of one region and the reason codes for it.
-
-    ``protected`` is that of the nearest class: it can raise the level of a known thing and never lowers any.
-    ``placement`` is ``None`` where no range is known; then :func:`reaches_lower_middle` stands in for the path.
-    """
-    for rule in RULES:
-        if _fits(rule, kind, protected, placement, in_lower_middle, site):
-            return rule.level, (rule.reason,)
-    raise AssertionError(f"the rule table has no row for {kind}")  # a test goes through every combination
+def level_of_sighting(sighting: Sighting, protected: bool, size: tuple[int, int], site: SiteConfig) -> Verdict:
+    """The level of a region that has no place on the ground, in a picture of ``size`` (width, height) px."""
+    facts = {sighting.region.kind.value, "unplaced", "tentative"}
+    if protected and sighting.region.kind is Kind.KNOWN:
+        facts.add("protected")
+    if reaches_lower_middle(sighting.region.box_px, *size):
+        facts.add("lower_middle")
+    return _first_row(facts, None, site)
 
 
 def reaches_lower_middle(box_px: Box, width: int, height: int) -> bool:
@@ -69,20 +40,23 @@ def reaches_lower_middle(box_px: Box, width: int, height: int) -> bool:
     return x1 > width * LOWER_MIDDLE_LEFT and x0 < width * LOWER_MIDDLE_RIGHT and y1 > height * LOWER_MIDDLE_TOP
 
 
-def _fits(
-    rule: Rule, kind: Kind, protected: bool, placement: Placement | None, in_lower_middle: bool, site: SiteConfig
-) -> bool:
-    # The path counts behind the vehicle too: which way it will move is not known here.
-    in_corridor = placement is not None and abs(placement.xyz_ego_m[1]) <= site.corridor_half_width_m
-    facts = (
-        (rule.protected, protected),
-        (rule.ranged, placement is not None),
-        (rule.in_corridor, in_corridor),
-        (rule.in_lower_middle, in_lower_middle),
-    )
-    if rule.kind is not kind or any(wanted is not None and wanted != fact for wanted, fact in facts):
-        return False
-    if rule.within is None:
-        return True
-    limit_m: float = getattr(site, rule.within)
-    return placement is not None and placement.range_m <= limit_m
+def _track_facts(track: Track, site: SiteConfig) -> Iterator[tuple[str, bool]]:
+    half_m = site.corridor_half_width_m
+    ys = [float(track.state[1]), *(y for _, y in track.footprint_xy_m)]
+    low, high = min(ys), max(ys)
+    in_path = low <= half_m and high >= -half_m  # behind is path too: which way the vehicle will move is not known here
+    vy = float(track.state[3])
+    moving = abs(vy) > max(MOVING_MPS, MOVING_SIGMA * float(track.covariance[3, 3]) ** 0.5)
+    swept = vy * (site.reaction_s + site.caution_s)
+    enters = low + min(swept, 0.0) <= half_m and high + max(swept, 0.0) >= -half_m
+    yield "protected", track.protected and track.kind is Kind.KNOWN
+    yield "in_path", in_path
+    yield "entering_path", moving and enters and not in_path
+
+
+def _first_row(facts: set[str], range_m: float | None, site: SiteConfig) -> Verdict:
+    for rule in site.rules:
+        near = not rule.within or (range_m is not None and range_m <= site.distance_m(rule.within))
+        if near and facts.issuperset(rule.when):
+            return Level[rule.level], (rule.reason,)
+    raise AssertionError(f"the rule table has no row for {sorted(facts)}")  # SiteConfig refuses such a table

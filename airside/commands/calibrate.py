@@ -11,9 +11,10 @@ from airside.cameras.sources import open_camera
 from airside.commands.artifacts import author, commit_prepared, model_path, store_to_change
 from airside.commands.engine_choice import ready_engine
 from airside.errors import UsageError
+from airside.knowledge import knowledge_from_bank, map_from_tokens
 from airside.ood.conformal import clean_frames_needed, threshold_from_clean
 from airside.ood.evidence import frame_region_score
-from airside.pipeline import DEFAULT_METHOD, knowledge_from_bank, map_from_tokens
+from airside.pipeline import DEFAULT_METHOD
 from airside.progress import Progress
 
 ALPHA = 0.01

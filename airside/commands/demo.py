@@ -94,7 +94,7 @@ def drive(assets: Path, engine: Engine, store: BankStore, out: Path) -> tuple[li
     """Run the embedded drive once."""
     records: list[TickRecord] = []
     mount = load_rig(assets / "rig.yaml").cameras[0]
-    pipeline = Pipeline(engine, store, site=SiteConfig(), mount=mount, model_path=str(embedded_model()))
+    pipeline = Pipeline(engine, store, site=SiteConfig(), rig={mount.name: mount}, model_path=str(embedded_model()))
     with open_camera(str(assets / "drive"), mount.name) as camera:
         result = watch(camera, pipeline, out, on_record=records.append)
     return records, result

@@ -14,7 +14,7 @@ from airside.config import SiteConfig
 from airside.engine.engine import Engine
 from airside.engine.verification import Detections
 from airside.errors import InputError, UsageError
-from airside.messages import Box, Frame, Sighting
+from airside.messages import Box, Frame, FrameBundle, Sighting
 from airside.pipeline import Pipeline
 
 MOST_PICTURES, EVERY = 20, 3  # neighbours in a film show the same
@@ -42,9 +42,10 @@ def compare_detections(reference: Engine, engine: Engine, bank: Path, pictures: 
 
 
 def _run(engine: Engine, bank: Path, frames: Sequence[Frame]) -> list[tuple[tuple[Sighting, ...], np.ndarray]]:
-    pipeline = Pipeline(engine, BankStore(bank), site=SiteConfig())
-    ticks = [pipeline.tick(frame) for frame in frames]
-    return [(tick.record.sightings, tick.map.ood_score) for tick in ticks]
+    pipeline = Pipeline(engine, BankStore(bank), site=SiteConfig(), rig={frames[0].camera: None})
+    ticks = [pipeline.tick(FrameBundle(frame.capture_ns, (frame,))) for frame in frames]
+    nothing = np.zeros(engine.manifest.grid, np.float32)  # of a picture that no engine was asked about
+    return [(tick.record.sightings, tick.views[0].map.ood_score if tick.views else nothing) for tick in ticks]
 
 
 def _matches(wanted: Sequence[Sighting], came: Sequence[Sighting]) -> int:

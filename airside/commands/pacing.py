@@ -7,34 +7,36 @@ from collections.abc import Callable, Iterator
 
 from airside.cameras.camera import Camera
 from airside.cameras.live import LiveCamera
-from airside.messages import Frame
+from airside.messages import FrameBundle
 
 
-def frames_for_ticks(camera: Camera, tick_ms: int, stop: Callable[[], bool]) -> Iterator[Frame | None]:
-    """One item a tick, until the source ends or ``stop()``; ``None`` where a live camera gave no frame in time."""
+def bundles_for_ticks(camera: Camera, tick_ms: int, stop: Callable[[], bool]) -> Iterator[FrameBundle]:
+    """One bundle a tick, until the source ends or ``stop()``; empty where a live camera has given no frame yet."""
     if isinstance(camera, LiveCamera):
-        yield from _newest(camera, tick_ms / 1e3, stop)
+        camera.next_frame(-1, tick_ms / 1e3)  # the first tick would only say that there is none
+        for now_ns in tick_times(tick_ms / 1e3, stop):
+            frame = camera.latest()
+            yield FrameBundle(now_ns, () if frame is None else (frame,))
         return
     for frame in camera.frames():
-        yield frame
+        yield FrameBundle(frame.capture_ns, (frame,))
         if stop():
             return
 
 
-def _newest(camera: LiveCamera, period_s: float, stop: Callable[[], bool]) -> Iterator[Frame | None]:
-    """A tick begins a period after the last one began and waits a further period at most, so that a camera as fast as
-    the ticks never misses one by jitter."""
-    last = -1
-    begins = time.monotonic()
+def tick_times(period_s: float, stop: Callable[[], bool]) -> Iterator[int]:
+    """The monotonic clock's nanoseconds at each tick of a fixed grid; one that could not be kept is left out."""
+    period_ns = round(period_s * 1e9)
+    due_ns = time.monotonic_ns()
     while not stop():
-        pause_s = begins - time.monotonic()
+        pause_s = (due_ns - time.monotonic_ns()) / 1e9
         if pause_s > 0:
             time.sleep(pause_s)
-        frame = camera.next_frame(last, period_s)
         if stop():
             return
-        # Without a frame the whole period has passed: the next tick begins now. After a late one the pace starts anew.
-        begins = time.monotonic() + (period_s if frame is not None else 0.0)
-        if frame is not None:
-            last = frame.index
-        yield frame
+        now_ns = time.monotonic_ns()
+        yield now_ns
+        due_ns += period_ns
+        behind_ns = time.monotonic_ns() - due_ns
+        if behind_ns > 0:
+            due_ns += -(-behind_ns // period_ns) * period_ns

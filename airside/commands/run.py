@@ -44,12 +44,12 @@ def run(args: argparse.Namespace) -> int:
     mount = _mount(args.rig, args.camera)
     model = model_path(args.model)
     engine, store = ready_engine(model, args.engine), BankStore(bank_path(args.bank))
-    pipeline = Pipeline(engine, store, site=site, method=args.method, mount=mount, model_path=str(model))
+    name = mount.name if mount is not None else args.camera or DEFAULT_CAMERA
+    pipeline = Pipeline(engine, store, site=site, method=args.method, rig={name: mount}, model_path=str(model))
     if mount is None:
         _note("no --rig: ranges and bearings are left out, levels go by the place in the picture")
     if not pipeline.knowledge.calibrated:
         _note(f"the bank has no threshold for {args.method!r} from clean frames: a stand-in is used, DEGRADED")
-    name = mount.name if mount is not None else args.camera or DEFAULT_CAMERA
     with open_camera(args.source, name) as camera, StopRequest() as stop:
         summary = watch(camera, pipeline, args.out, tick_ms=site.tick_ms, max_ticks=args.max_ticks,
                         stop=lambda: stop.asked)  # fmt: skip

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from airside.commands.table import table
-from airside.messages import HealthState, Kind, Level, RangeSource, TickRecord
+from airside.messages import HealthState, Kind, Level, RangeSource
+from airside.pipeline import Tick
 
 STAGES = (
     *("decode", "fit", "network", "bank_search", "regions", "depth", "fusion", "bev", "alerts"),
@@ -45,7 +46,8 @@ class RunSummary:
         finally:
             self._stage_s[name] += time.perf_counter() - start
 
-    def add(self, record: TickRecord) -> None:
+    def add(self, tick: Tick) -> None:
+        record = tick.record
         self.ticks += 1
         self.invalid_ticks += not record.valid
         self.levels[record.level] += 1
@@ -56,7 +58,7 @@ class RunSummary:
         self.range_sources.update(s.placement.source for s in record.sightings if s.placement is not None)
         if record.bank_snapshot not in self.snapshots:
             self.snapshots.append(record.bank_snapshot)
-        for stage, ms in record.timing_ms.items():
+        for stage, ms in tick.timing_ms.items():
             self._stage_s[stage] += ms / 1e3
 
     def finish(self, faults: Counter[str]) -> None:

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
 
 from airside.config import CameraConfig
 from airside.engine.bundle import Manifest
-from airside.fusion.bev_layers import view_from_above
 from airside.fusion.mounted import MountedView, mounted_view
 from airside.fusion.region_depth import metric_depth
-from airside.geometry.bev_view import BevView
 from airside.messages import NetworkInput
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Viewpoint:
-    """One mounted camera; ``above`` is ``None`` where the model has no bird's-eye view."""
+    """One mounted camera."""
 
     view: MountedView
-    above: BevView | None
     depth_focal_px: float | None
 
     def depth_m(self, depth: np.ndarray | None) -> np.ndarray | None:
@@ -31,15 +29,23 @@ class Viewpoint:
 
 
 def viewpoint(mount: CameraConfig, manifest: Manifest, frame_shape: tuple[int, ...], net: NetworkInput) -> Viewpoint:
-    """Raises as :func:`mounted_view` and :func:`view_from_above`."""
-    view = mounted_view(mount, frame_shape, net)
-    above = view_from_above(view, manifest.bev) if manifest.bev is not None else None
-    return Viewpoint(view, above, manifest.depth_focal_px)
+    """Raises as :func:`mounted_view`."""
+    return Viewpoint(mounted_view(mount, frame_shape, net), manifest.depth_focal_px)
 
 
-def lacking(mount: CameraConfig | None, manifest: Manifest) -> tuple[str, ...]:
+def looked_at(places_xy_m: np.ndarray, views: Collection[MountedView]) -> np.ndarray:
+    """[K] bool: whether one of ``views`` holds the ground at a place [K, 2] in ego metres, within its range."""
+    ground = np.column_stack([places_xy_m, np.zeros(len(places_xy_m))])
+    seen = np.zeros(len(ground), bool)
+    for view in views:
+        uv = view.frame.uv_from_xyz_cam(view.ego_from_cam.inverse().points(ground))
+        seen |= view.frame.in_picture(uv) & (np.hypot(*places_xy_m.T) <= view.max_range_m)
+    return seen
+
+
+def lacking(mounts: Collection[CameraConfig], manifest: Manifest) -> tuple[str, ...]:
     """What a run does without, and what stands in for it: to be said once, not every tick."""
-    if mount is None:
+    if not mounts:
         return ("no rig: no ranges, bearings and bird's-eye view; levels go by the place in the picture",)
     found = []
     if manifest.depth_focal_px is None:

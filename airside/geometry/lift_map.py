@@ -43,6 +43,25 @@ def lift_map(
     return lifted.reshape(table.grid.shape).astype(np.float32)
 
 
+def reach_map(depth_probability: np.ndarray, table: SplatTable) -> np.ndarray:
+    """How surely the rig sees as far as each cell: [X, Y] float32 in [0, 1], 0 where no ray of the table goes.
+
+    A ray gets as far as a bin unless what it meets is nearer: one minus the ``depth_probability`` [N, D, Hp, Wp] of the
+    bins before it. A cell counts by the ray that gets there most surely. So what lies behind a thing is not reached.
+
+    Raises :class:`MismatchError` when the shape is not the table's.
+    """
+    mass = np.asarray(depth_probability, np.float64)
+    _require_shape("depth_probability", mass, (table.cameras, table.bins.count, *table.patch_grid))
+    reached = 1 - (np.cumsum(mass, axis=1) - mass)
+    of_row = reached.transpose(0, 2, 3, 1).reshape(table.patches, -1)[table.patch, table.depth_bin]
+    found = np.zeros(table.grid.cells, np.float32)
+    if len(of_row):
+        first = np.flatnonzero(np.diff(table.cell, prepend=-1))
+        found[table.cell[first]] = np.maximum.reduceat(of_row, first)
+    return np.clip(found, 0, 1).reshape(table.grid.shape)
+
+
 def depth_probability_from_metric(depth_m: np.ndarray, patch_grid: tuple[int, int], bins: DepthBins) -> np.ndarray:
     """Metric depth [N, H, W] along the optical axis (lidar, Metric3D, a depth head) as [N, D, Hp, Wp] float32.
 

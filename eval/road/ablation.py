@@ -22,11 +22,12 @@ from airside.cameras.fit import fit_to_network
 from airside.engine.engine import Engine
 from airside.engine.onnx import load_engine
 from airside.errors import InputError
+from airside.knowledge import Knowledge, knowledge_from_bank, map_from_tokens
 from airside.messages import NetworkInput
 from airside.ood.affinity import neighbour_cosines
 from airside.ood.logit import logit, sigmoid
 from airside.ood.refine import guided_upsample, upsample
-from airside.pipeline import DEFAULT_METHOD, Knowledge, knowledge_from_bank, map_from_tokens
+from airside.pipeline import DEFAULT_METHOD
 from airside.progress import Progress
 from eval.datasets.frames import KNOWN, UNKNOWN, RoadFrame
 from eval.datasets.table import DataSet

@@ -11,10 +11,10 @@ from airside.bank.bank import PrototypeBank
 from airside.cameras.fit import fit_to_network
 from airside.engine.engine import Engine
 from airside.errors import InputError, UsageError
+from airside.knowledge import knowledge_from_bank, map_from_tokens
 from airside.messages import NetworkInput
 from airside.ood.refine import guided_upsample
 from airside.ood.scoring import METHODS
-from airside.pipeline import knowledge_from_bank, map_from_tokens
 from eval.road.peers import PEERS, PatchScore
 from eval.road.support import SupportPatches
 

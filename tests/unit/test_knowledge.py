@@ -10,8 +10,8 @@ import pytest
 from airside.bank.bank import ClassKind, PrototypeBank
 from airside.cameras.fit import fit_to_network
 from airside.engine.onnx import OnnxEngine, load_engine
+from airside.knowledge import knowledge_from_bank, map_from_tokens
 from airside.ood.scoring import METHODS
-from airside.pipeline import knowledge_from_bank, map_from_tokens
 from tests.builders import apron_like_picture, taught_bank, tiny_bundle
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -47,7 +48,8 @@ def layers_of(**cells: tuple[float, float]) -> BevLayers:
     maps = {name: np.zeros(GRID.shape, np.float32) for name in (*LAYERS, "unknown")}
     for name, at in cells.items():
         maps[name][np.hypot(*(GRID.centres_xy_m() - at).transpose(2, 0, 1)) < 1.5] = 1
-    return BevLayers(GRID, LAYERS, np.stack([maps[name] for name in LAYERS]), maps["unknown"])
+    seen = np.ones(GRID.shape, np.float32)
+    return BevLayers(GRID, LAYERS, np.stack([maps[name] for name in LAYERS]), maps["unknown"], seen)
 
 
 def sighting(x_m: float, y_m: float, kind: Kind = Kind.UNKNOWN, level: Level = Level.STOP) -> Sighting:
@@ -127,7 +129,7 @@ def test_what_is_unknown_glows_by_its_threshold() -> None:
     hot, bare = drawn(BevPanel(view, layers)), drawn(BevPanel(view, layers_of()))
     towards = ramp()[255].astype(float) - at(bare, 14, 3)
     assert float((at(hot, 14, 3) - at(bare, 14, 3)) @ towards / (towards @ towards)) > 0.5
-    mild = BevLayers(GRID, LAYERS, layers.layers, layers.unknown * np.float32(0.3))
+    mild = replace(layers, unknown=layers.unknown * np.float32(0.3))
     assert np.array_equal(drawn(BevPanel(view, mild)), bare)
     assert not np.array_equal(drawn(BevPanel(view, mild), threshold=0.3), bare)
 
@@ -192,9 +194,8 @@ def test_odd_input_is_drawn() -> None:
             BevPanel(None, None),
         ):
             drawn(shown, *many, nowhere, far, bare, size=size)
-    other = BevLayers(
-        BevGrid(10, 30, 4.0), ("grass",), np.ones((1, 10, 30), np.float32), np.zeros((10, 30), np.float32)
-    )
+    empty = np.zeros((10, 30), np.float32)
+    other = BevLayers(BevGrid(10, 30, 4.0), ("grass",), np.ones((1, 10, 30), np.float32), empty, empty + 1)
     drawn(BevPanel(view_of(90.0), other))
 
 

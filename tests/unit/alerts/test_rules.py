@@ -4,100 +4,114 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import math
+from typing import Any
 
+import numpy as np
 import pytest
 
-from airside.alerts import rules
-from airside.alerts.rules import RULES, level_for, reaches_lower_middle
+from airside.alerts.rules import level_of_sighting, level_of_track, reaches_lower_middle
 from airside.config import SiteConfig
-from airside.messages import Kind, Level, Placement
+from airside.config.site import RULES, ZoneConfig
+from airside.messages import Kind, Level, Region, Sighting, Track
+from tests.records import track
 
-SITE = SiteConfig()  # 2 m half width; 15, 27, 40 m
+SITE = SiteConfig()  # 25 km/h: 2 m half width; 15.0, 27.0, 40.9 m
+MIDDLE, ASIDE = (100.0, 150.0, 200.0, 200.0), (0.0, 0.0, 50.0, 60.0)
 
 
-def at(x: float, y: float = 0.0) -> Placement:
-    return Placement(math.hypot(x, y), math.atan2(y, x), (x, y, 0.0))
+def at(x: float, y: float = 0.0, vy: float = 0.0, **changes: Any) -> Track:
+    """A thing without width, seen well."""
+    plain = {"footprint_xy_m": (), "state": np.array([x, y, 0.0, vy]), "covariance": np.eye(4) * 0.01}
+    return track(**(plain | changes))
 
 
 @pytest.mark.parametrize(
-    ("kind", "protected", "placement", "lower_middle", "level", "reason"),
+    ("seen", "level", "reason"),
     [
-        (Kind.UNKNOWN, False, at(3), True, Level.STOP, "unknown_in_stop_distance"),
-        (Kind.UNKNOWN, False, at(15), False, Level.STOP, "unknown_in_stop_distance"),
-        (Kind.UNKNOWN, False, at(15.01), False, Level.SLOW_STOP, "unknown_in_slow_distance"),
-        (Kind.UNKNOWN, False, at(27.01), False, Level.CAUTION, "unknown_in_caution_distance"),
-        (Kind.UNKNOWN, False, at(40.01), True, Level.NOTICE, "unknown_elsewhere"),
-        (Kind.UNKNOWN, False, at(3, 2.0), False, Level.STOP, "unknown_in_stop_distance"),
-        (Kind.UNKNOWN, False, at(3, -2.01), True, Level.NOTICE, "unknown_elsewhere"),
-        (Kind.UNKNOWN, False, at(-5, 1), True, Level.STOP, "unknown_in_stop_distance"),  # behind is path too
-        (Kind.UNKNOWN, False, None, True, Level.CAUTION, "unknown_ahead_range_unknown"),
-        (Kind.UNKNOWN, False, None, False, Level.NOTICE, "unknown_elsewhere"),
-        (Kind.KNOWN, False, at(3), True, Level.NONE, "known"),
-        (Kind.KNOWN, False, None, True, Level.NONE, "known"),
-        (Kind.KNOWN, True, at(3), True, Level.NOTICE, "person_in_stop_distance"),
-        (Kind.KNOWN, True, at(15.01), True, Level.NONE, "known"),
-        (Kind.KNOWN, True, at(3, 5), True, Level.NONE, "known"),
-        (Kind.KNOWN, True, None, True, Level.NOTICE, "person_ahead_range_unknown"),
-        (Kind.KNOWN, True, None, False, Level.NONE, "known"),
+        (at(3), Level.STOP, "unknown_in_stop_distance"),
+        (at(14.9), Level.STOP, "unknown_in_stop_distance"),
+        (at(15.1), Level.SLOW_STOP, "unknown_in_slow_distance"),
+        (at(27.1), Level.CAUTION, "unknown_in_caution_distance"),
+        (at(41.0), Level.NOTICE, "unknown_elsewhere"),
+        (at(3, 2.0), Level.STOP, "unknown_in_stop_distance"),
+        (at(3, -2.01), Level.NOTICE, "unknown_elsewhere"),
+        (at(-5, 1), Level.STOP, "unknown_in_stop_distance"),  # behind is path too
+        (at(3, confirmed=False), Level.CAUTION, "unknown_in_caution_distance"),  # at once, but lower
+        (at(9, 4, footprint_xy_m=((9, 4), (9, 1.5), (10, 1.5))), Level.STOP, "unknown_in_stop_distance"),
+        (at(9, 4, footprint_xy_m=((9, 4), (9, -4), (10, -4))), Level.STOP, "unknown_in_stop_distance"),
+        (at(20, 5, vy=-1.2), Level.CAUTION, "unknown_entering_path"),
+        (at(20, 5, vy=-0.9), Level.NOTICE, "unknown_elsewhere"),  # does not get there in three seconds
+        (at(20, 5, vy=1.2), Level.NOTICE, "unknown_elsewhere"),
+        (at(20, 2.5, vy=-0.4), Level.NOTICE, "unknown_elsewhere"),  # stands still, as far as one can tell
+        (at(20, 5, vy=-1.2, covariance=np.eye(4)), Level.NOTICE, "unknown_elsewhere"),  # perhaps it does
+        (at(20, 5, vy=-1.2, confirmed=False), Level.NOTICE, "unknown_elsewhere"),
+        (at(3, kind=Kind.KNOWN), Level.NONE, "known"),
+        (at(3, kind=Kind.KNOWN, protected=True), Level.NOTICE, "person_in_stop_distance"),
+        (at(15.1, kind=Kind.KNOWN, protected=True), Level.NONE, "known"),
+        (at(3, 5, kind=Kind.KNOWN, protected=True), Level.NONE, "known"),
     ],
 )
-def test_level_for(
-    kind: Kind, protected: bool, placement: Placement | None, lower_middle: bool, level: Level, reason: str
-) -> None:
-    assert level_for(kind, protected, placement, lower_middle, SITE) == (level, (reason,))
+def test_level_of_track(seen: Track, level: Level, reason: str) -> None:
+    assert level_of_track(seen, SITE) == (level, (reason,))
 
 
-EVERY_CASE = list(
-    itertools.product(
-        Kind, (False, True), (None, *(at(x, y) for x in (1, 20, 35, 100) for y in (0, 10))), (False, True)
-    )
+def region(kind: Kind, box: tuple[float, float, float, float]) -> Sighting:
+    found = Region(kind, "person", 0.4, 0.9, 9.0, box, np.zeros((0, 2), np.float32))
+    return Sighting("front", found, None, Level.NONE, ())
+
+
+@pytest.mark.parametrize(
+    ("kind", "protected", "box", "level", "reason"),
+    [
+        (Kind.UNKNOWN, False, MIDDLE, Level.CAUTION, "unknown_ahead_range_unknown"),
+        (Kind.UNKNOWN, True, MIDDLE, Level.CAUTION, "unknown_ahead_range_unknown"),
+        (Kind.UNKNOWN, False, ASIDE, Level.NOTICE, "unknown_elsewhere"),
+        (Kind.KNOWN, False, MIDDLE, Level.NONE, "known"),
+        (Kind.KNOWN, True, MIDDLE, Level.NOTICE, "person_ahead_range_unknown"),
+        (Kind.KNOWN, True, ASIDE, Level.NONE, "known"),
+    ],
 )
+def test_level_of_sighting(kind: Kind, protected: bool, box: Any, level: Level, reason: str) -> None:
+    assert level_of_sighting(region(kind, box), protected, (300, 200), SITE) == (level, (reason,))
+
+
+EVERY_TRACK = [
+    at(x, y, vy, kind=kind, protected=protected, confirmed=confirmed)
+    for kind, protected, confirmed, x, y, vy in itertools.product(
+        Kind, (False, True), (False, True), (1, 20, 35, 100), (0, 5), (0, -2)
+    )
+]
+EVERY_SIGHTING = list(itertools.product(Kind, (False, True), (MIDDLE, ASIDE)))
 
 
 def test_every_combination_has_an_answer_and_every_row_a_use() -> None:
-    used = {level_for(*case, SITE)[1][0] for case in EVERY_CASE}
+    used = {level_of_track(seen, SITE)[1][0] for seen in EVERY_TRACK}
+    used |= {level_of_sighting(region(k, box), p, (300, 200), SITE)[1][0] for k, p, box in EVERY_SIGHTING}
     assert used == {rule.reason for rule in RULES}
 
 
-@pytest.mark.parametrize("placement", [None, at(1), at(20), at(35), at(20, 10)])
-@pytest.mark.parametrize("lower_middle", [False, True])
-@pytest.mark.parametrize("kind", list(Kind))
-def test_a_protected_class_never_lowers_a_level(kind: Kind, placement: Placement | None, lower_middle: bool) -> None:
-    plain, _ = level_for(kind, False, placement, lower_middle, SITE)
-    protected, _ = level_for(kind, True, placement, lower_middle, SITE)
-    assert protected >= plain
+@pytest.mark.parametrize("seen", EVERY_TRACK)
+def test_a_protected_class_never_lowers_a_level(seen: Track) -> None:
+    plain, person = (level_of_track(dataclasses.replace(seen, protected=p), SITE)[0] for p in (False, True))
+    assert person >= plain
 
 
 def test_an_unknown_is_never_silent_and_nearer_is_never_lower() -> None:
-    levels = [level_for(Kind.UNKNOWN, False, at(x / 4), False, SITE)[0] for x in range(1, 400)]
+    levels = [level_of_track(at(x / 4), SITE)[0] for x in range(1, 400)]
     assert min(levels) >= Level.NOTICE
     assert levels == sorted(levels, reverse=True)
 
 
-def test_distances_are_the_sites() -> None:
-    site = dataclasses.replace(SITE, stop_distance_m=5.0, slow_distance_m=6.0, caution_distance_m=7.0)
-    assert [level_for(Kind.UNKNOWN, False, at(x), False, site)[0] for x in (4.9, 5.9, 6.9, 7.1)] == [4, 3, 2, 1]
-
-
-def test_the_table_as_data() -> None:
-    names = {field.name for field in dataclasses.fields(SiteConfig)}
-    assert len({rule.name for rule in RULES}) == len({rule.reason for rule in RULES}) == len(RULES)
-    for rule in RULES:
-        assert rule.within is None or rule.within in names
-        assert rule.within is None or rule.ranged
-        assert rule.kind is Kind.KNOWN or rule.protected is None  # what an unknown resembles decides nothing
-        assert rule.kind is Kind.KNOWN or rule.level >= Level.NOTICE
-        assert rule.kind is Kind.UNKNOWN or rule.level <= Level.NOTICE
-    for kind in Kind:  # the last row of each kind takes everything that is left
-        last = [rule for rule in RULES if rule.kind is kind][-1]
-        assert (last.protected, last.ranged, last.in_corridor, last.within, last.in_lower_middle) == (None,) * 5
-
-
-def test_a_table_with_a_hole_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rules, "RULES", RULES[:1])
-    with pytest.raises(AssertionError, match="no row"):
-        level_for(Kind.KNOWN, False, None, False, SITE)
+def test_distances_follow_from_speed_and_brakes() -> None:
+    assert SITE.stop_distance_m == pytest.approx(25 / 3.6 + (25 / 3.6) ** 2 / 6)
+    assert SITE.slow_distance_m == pytest.approx(27.0, abs=0.1)  # 20.1 m at 1.2 m/s2 and one second of reaction
+    assert SITE.caution_distance_m == pytest.approx(27.0 + 2 * 25 / 3.6, abs=0.1)
+    slow = dataclasses.replace(SITE, zone="stand")
+    assert (slow.stop_distance_m, slow.slow_distance_m) == (3.0, 3.0)  # at 6 km/h: never shorter than 3 m
+    fast = dataclasses.replace(SITE, zones=(ZoneConfig("road", 50.0, 3.0),))
+    assert fast.stop_distance_m > SITE.slow_distance_m
+    assert [level_of_track(at(x), slow)[0] for x in (2.9, 6.0, 6.5)] == [4, 2, 1]
+    assert level_of_track(at(10, 2.5), fast)[0] is Level.STOP
 
 
 @pytest.mark.parametrize(

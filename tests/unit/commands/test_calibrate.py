@@ -15,8 +15,8 @@ from airside.bank.bank import Calibration
 from airside.cameras.decode import read_image
 from airside.cameras.fit import fit_to_network
 from airside.engine.onnx import load_engine
+from airside.knowledge import knowledge_from_bank, map_from_tokens
 from airside.ood.evidence import frame_region_score
-from airside.pipeline import knowledge_from_bank, map_from_tokens
 from tests.builders import apron_like_picture, tiny_bundle
 
 Call = Callable[..., SimpleNamespace]

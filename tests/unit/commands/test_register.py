@@ -20,7 +20,7 @@ from airside.commands.support_files import MAX_PICTURES, MAX_PIXELS, read_suppor
 from airside.config import SiteConfig
 from airside.engine.onnx import load_engine
 from airside.errors import InputError, UsageError
-from airside.messages import Frame
+from airside.messages import Frame, FrameBundle
 from airside.pipeline import Pipeline
 from tests.builders import apron_like_picture
 
@@ -43,16 +43,16 @@ def test_registering_end_to_end(shop: SimpleNamespace, airside: Call) -> None:
 
 
 def test_a_running_engine_knows_it_at_its_next_tick(shop: SimpleNamespace, airside: Call) -> None:
-    pipeline = Pipeline(load_engine(shop.model, 1), shop.store, site=SiteConfig())
-    frame = Frame("front", read_image(shop.images[0]), 0, 0)
-    before = pipeline.tick(frame)
+    pipeline = Pipeline(load_engine(shop.model, 1), shop.store, site=SiteConfig(), rig={"front": None})
+    image = read_image(shop.images[0])
+    before = pipeline.tick(FrameBundle(0, (Frame("front", image, 0, 0),)))
     assert {s.region.name for s in before.record.sightings} == {"unknown"}
     assert airside(*shop.register_words()).code == 0
-    after = pipeline.tick(frame)
+    after = pipeline.tick(FrameBundle(1, (Frame("front", image, 1, 1),)))
     assert after.record.bank_snapshot == shop.store.head_id() != before.record.bank_snapshot
-    inside = after.map.class_index[after.map.ood_score < 0.5]
-    assert after.map.class_names.index("tug") in inside
-    assert after.map.ood_score.mean() < before.map.ood_score.mean()
+    now, then = after.views[0].map, before.views[0].map
+    assert now.class_names.index("tug") in now.class_index[now.ood_score < 0.5]
+    assert now.ood_score.mean() < then.ood_score.mean()
 
 
 def test_pictures_and_boxes_may_alternate(shop: SimpleNamespace, airside: Call) -> None:

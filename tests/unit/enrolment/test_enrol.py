@@ -13,7 +13,7 @@ from airside.engine.onnx import OnnxEngine
 from airside.enrolment.enrol import EnrolmentReport, enrol
 from airside.enrolment.support import SupportImage, decode_crop, mask_from_box, pixels_sha256
 from airside.errors import InputError, RefusedError, UsageError
-from airside.pipeline import knowledge_from_bank, map_from_tokens
+from airside.knowledge import knowledge_from_bank, map_from_tokens
 from tests.builders import apron_like_picture
 
 RED, GREEN, VIOLET, WHITE = (200, 40, 30), (20, 160, 40), (150, 20, 220), (250, 250, 250)

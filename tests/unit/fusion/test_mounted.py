@@ -7,11 +7,17 @@ import pytest
 
 from airside.cameras.fit import fit_to_network
 from airside.config import CameraConfig, MountConfig
+from airside.engine.bundle import Manifest, open_bundle
 from airside.errors import MismatchError, UsageError
-from airside.fusion.bev_layers import view_from_above
+from airside.fusion.bev_layers import rig_above
 from airside.fusion.mounted import ego_rays, mounted_view
 from airside.geometry.bev_view import observed_only
-from tests.builders import TINY_BEV, tiny_view
+from tests.builders import tiny_bundle, tiny_view
+
+
+@pytest.fixture(scope="module")
+def manifest(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
+    return open_bundle(tiny_bundle(tmp_path_factory.mktemp("above") / "model", depth=True, bev=True)).manifest
 
 
 @pytest.mark.parametrize("size", [(784, 448), (800, 448), (448, 448), (1000, 300)])
@@ -40,11 +46,22 @@ def test_frames_of_another_shape_are_refused() -> None:
         mounted_view(mount, image.shape, fit_to_network(image, 224, 392, 14))
 
 
-def test_a_camera_that_sees_nothing_of_the_grid_is_refused() -> None:
+def test_a_camera_that_sees_nothing_of_the_grid_is_refused(manifest: Manifest) -> None:
     mount = CameraConfig("front", 98, 56, 49.0, 49.0, 48.5, 27.5, MountConfig((1000, 0, 2)), 60.0)
-    net = fit_to_network(np.zeros((56, 98, 3), np.uint8), 56, 98, 14)
     with pytest.raises(UsageError, match="sees the BEV grid"):
-        view_from_above(mounted_view(mount, (56, 98, 3), net), TINY_BEV)
+        rig_above([mount], manifest)
+
+
+def test_the_rig_from_above_without_a_camera(manifest: Manifest) -> None:
+    front = CameraConfig("front", 98, 56, 49.0, 49.0, 48.5, 27.5, MountConfig((1, 0, 2)), 60.0)
+    rear = CameraConfig("rear", 98, 56, 49.0, 49.0, 48.5, 27.5, MountConfig((-1, 0, 2), yaw_deg=180.0), 60.0)
+    above = rig_above([front, rear], manifest)
+    assert above is not None
+    assert above.seen_by({"front", "rear"}) is above.view
+    alone = above.seen_by({"rear"})
+    assert alone is not None
+    assert (alone.table.cameras, alone.table.patch.min() >= 28) == (2, True)
+    assert above.seen_by(set()) is None
 
 
 def test_only_what_is_observed_is_lifted() -> None:

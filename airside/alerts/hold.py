@@ -1,0 +1,42 @@
+"""De-escalation with hysteresis: a level rises at once and falls when its cause has been gone for a while."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from airside.alerts.rules import level_of_track
+from airside.config import SiteConfig
+from airside.messages import Alert, Kind, Level, Track
+
+HELD = "held"  # the reason code of a level that is kept
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The highest level an object lately deserved, why, and when it last did."""
+
+    level: Level
+    reasons: tuple[str, ...]
+    deserved_ns: int
+
+
+Memory = dict[tuple[int, Kind], Held]  # by track and what it was taken for: a name found ends what was feared
+
+
+def alerts_of(
+    tracks: Sequence[Track], memory: Memory, site: SiteConfig, now_ns: int
+) -> tuple[tuple[Alert, ...], Memory]:
+    """Every track with its level, most urgent first, and the memory for the next tick."""
+    alerts: list[Alert] = []
+    kept: Memory = {}
+    for track in tracks:
+        level, reasons = level_of_track(track, site)
+        key = track.id, track.kind
+        before = memory.get(key)
+        fading = before is not None and before.level > level and now_ns - before.deserved_ns < site.hold_ms * 1_000_000
+        kept[key] = before if fading and before is not None else Held(level, reasons, now_ns)
+        shown = kept[key]
+        alerts.append(Alert(track, shown.level, (*shown.reasons, HELD) if fading else shown.reasons))
+    alerts.sort(key=lambda alert: (-alert.level, alert.track.range_m))
+    return tuple(alerts), kept

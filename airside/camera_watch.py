@@ -1,0 +1,66 @@
+"""Whether a camera's newest frame may be used: fresh, of the right shape, alive. One small memory per camera."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from airside.config import CameraConfig, SiteConfig
+from airside.health import OK, frozen_count, frozen_health, picture_health, worst
+from airside.messages import CameraStatus, Frame, Health, HealthState
+
+AHEAD_NS = 100_000_000  # a frame from further in the future has a clock of its own
+ASPECT_TOLERANCE = 1.02
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What is remembered of a camera between ticks."""
+
+    index: int | None = None  # of the newest frame looked at
+    image: np.ndarray | None = None
+    same: int = 0  # equal pictures in a row
+
+
+def judged(
+    name: str, frame: Frame | None, watched: Watched, now_ns: int, site: SiteConfig, mount: CameraConfig | None
+) -> tuple[CameraStatus, Watched]:
+    """The camera's status, ``observed`` where ``frame`` is new and may be looked at, and what to remember.
+
+    A frame that an earlier tick has seen shows nothing new; the camera is healthy until that frame is stale.
+    """
+    if frame is None:
+        return CameraStatus(name, _blind("no_frame"), None, observed=False), watched
+    clock = _clock_health(frame.capture_ns, now_ns, site)
+    if clock.state is HealthState.BLIND:
+        return CameraStatus(name, clock, frame.capture_ns, observed=False), watched
+    if frame.index == watched.index:
+        return CameraStatus(name, OK, frame.capture_ns, observed=False), watched
+    shape = _shape_health(frame.image, mount)
+    if shape.state is HealthState.BLIND:
+        return CameraStatus(name, shape, frame.capture_ns, observed=False), replace(watched, index=frame.index)
+    same = frozen_count(frame.image, watched.image, watched.same)
+    health = worst(picture_health(frame.image), frozen_health(same))
+    return (
+        CameraStatus(name, health, frame.capture_ns, observed=health.state is not HealthState.BLIND),
+        Watched(frame.index, frame.image, same),
+    )
+
+
+def _clock_health(capture_ns: int, now_ns: int, site: SiteConfig) -> Health:
+    if capture_ns > now_ns + AHEAD_NS:
+        return _blind("clock_ahead")
+    return _blind("stale") if now_ns - capture_ns > site.stale_ms * 1_000_000 else OK
+
+
+def _shape_health(image: np.ndarray, mount: CameraConfig | None) -> Health:
+    if mount is None:
+        return OK
+    height, width = image.shape[:2]
+    stretch = (width / height) / (mount.width / mount.height)
+    return OK if 1 / ASPECT_TOLERANCE <= stretch <= ASPECT_TOLERANCE else _blind("wrong_size")
+
+
+def _blind(reason: str) -> Health:
+    return Health(HealthState.BLIND, (reason,))

@@ -1,0 +1,78 @@
+"""One object, whatever number of cameras it is seen by: sightings -> observations in the ego frame."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import numpy as np
+
+from airside.messages import Observation, Placement, Sighting
+
+GATE2 = 9.21  # chi-squared, 2 degrees of freedom, 99 %
+SHAPE_M = 0.5  # one sigma by which two cameras see different near sides of the same thing
+FURTHEST_M, FURTHEST_SHARE = 2.0, 0.2  # two places further apart than this, or this share of the range, are two things
+
+
+def joined(sightings: Sequence[Sighting], protected: Collection[str]) -> tuple[Observation, ...]:
+    """The placed ones among ``sightings`` as objects. ``protected`` names the bank's protected classes.
+
+    Sightings of different cameras within each other's uncertainty are one object, the largest first; its place is their
+    mean weighted by what each is known to err, and what it is, the camera says that sees it largest. Two regions of one
+    picture are never one object: there they were told apart.
+    """
+    placed = [index for index, sighting in enumerate(sightings) if sighting.placement is not None]
+    placed.sort(key=lambda index: -sightings[index].region.patches)
+    groups: list[list[int]] = []
+    for index in placed:
+        near = ((_distance2(sightings, group, index), k) for k, group in enumerate(groups))
+        best = min(((d2, k) for d2, k in near if d2 < GATE2), default=None)
+        if best is None:
+            groups.append([index])
+        else:
+            groups[best[1]].append(index)
+    return tuple(_observation(sightings, group, protected) for group in groups)
+
+
+def _distance2(sightings: Sequence[Sighting], group: Sequence[int], index: int) -> float:
+    """Squared Mahalanobis distance of a sighting from the group's first; infinite where they cannot be one."""
+    if sightings[index].camera in {sightings[k].camera for k in group}:
+        return np.inf
+    one, other = _place(sightings[group[0]]), _place(sightings[index])
+    apart = np.array(other.xyz_ego_m[:2]) - one.xyz_ego_m[:2]
+    if float(np.hypot(*apart)) > max(FURTHEST_M, FURTHEST_SHARE * one.range_m):
+        return np.inf
+    spread = _covariance(one) + _covariance(other) + np.eye(2) * SHAPE_M**2
+    return float(apart @ np.linalg.solve(spread, apart))
+
+
+def _observation(sightings: Sequence[Sighting], group: Sequence[int], protected: Collection[str]) -> Observation:
+    largest = sightings[group[0]]
+    places = [_place(sightings[k]) for k in group]
+    weights = [np.linalg.inv(_covariance(place)) for place in places]
+    covariance = np.linalg.inv(sum(weights))
+    xy = covariance @ sum(w @ np.array(place.xyz_ego_m[:2]) for w, place in zip(weights, places, strict=True))
+    move = xy - places[0].xyz_ego_m[:2]
+    return Observation(
+        kind=largest.region.kind,
+        nearest_class=largest.region.nearest_class,
+        protected=largest.region.nearest_class in protected,
+        xy_m=xy,
+        covariance_m2=covariance,
+        footprint_xy_m=tuple((x + float(move[0]), y + float(move[1])) for x, y in places[0].footprint_xy_m),
+        height_m=places[0].height_m,
+        similarity=largest.region.similarity,
+        ood_score=max(sightings[k].region.ood_score for k in group),
+        cameras=tuple(sightings[k].camera for k in group),
+        sightings=tuple(group),
+    )
+
+
+def _place(sighting: Sighting) -> Placement:
+    assert sighting.placement is not None
+    return sighting.placement
+
+
+def _covariance(place: Placement) -> np.ndarray:
+    """[2, 2] float64, never singular."""
+    xx, xy, yy = place.covariance_m2
+    return np.array([[xx, xy], [xy, yy]]) + np.eye(2) * 1e-4

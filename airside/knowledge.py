@@ -1,0 +1,54 @@
+"""A bank snapshot laid out for one scoring method: everything a tick asks of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from airside.bank.bank import ClassKind, PrototypeBank
+from airside.bank.search import PrototypeIndex
+from airside.messages import OodMap
+from airside.ood.calibration import TailModel
+from airside.ood.scoring import Scorer, ood_map, scorer
+
+
+@dataclass(frozen=True, slots=True)
+class Knowledge:
+    """What is known, and from which score on something is not."""
+
+    snapshot: str
+    model_fingerprint: str
+    method: str
+    scorer: Scorer
+    index: PrototypeIndex
+    tails: TailModel | None
+    kinds: tuple[ClassKind, ...]
+    protected: frozenset[str]
+    threshold: float  # on the region score
+    calibrated: bool
+
+
+def knowledge_from_bank(bank: PrototypeBank, snapshot: str, method: str) -> Knowledge:
+    """Prepare ``bank`` for ``method``; without a calibration of its own the method's stand-in threshold is used."""
+    rule = scorer(method)
+    own = next((c for c in bank.calibrations if c.method == method and np.isfinite(c.threshold)), None)
+    return Knowledge(
+        snapshot=snapshot,
+        model_fingerprint=bank.model_fingerprint,
+        method=method,
+        scorer=rule,
+        index=PrototypeIndex(bank),
+        tails=TailModel.from_classes(bank.classes) if rule.needs_tails else None,
+        kinds=tuple(c.kind for c in bank.classes),
+        protected=frozenset(c.name for c in bank.classes if c.protected),
+        threshold=own.threshold if own is not None else rule.uncalibrated_threshold,
+        calibrated=own is not None,
+    )
+
+
+def map_from_tokens(tokens: np.ndarray, knowledge: Knowledge) -> OodMap:
+    """Patch tokens [Hp, Wp, C] of unit length -> how unfamiliar every patch is."""
+    flat = tokens.reshape(-1, tokens.shape[-1])
+    scores = knowledge.scorer(knowledge.index.similarity(flat), knowledge.tails)
+    return ood_map(scores, (tokens.shape[0], tokens.shape[1]), knowledge.index.names)

@@ -1,0 +1,74 @@
+"""What one picture shows: bank search -> novelty map -> regions, and metric depth where a rig tells of the lens."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from airside.config import SiteConfig
+from airside.fusion.mounted import MountedView
+from airside.fusion.viewpoint import Viewpoint
+from airside.health import scene_health
+from airside.knowledge import Knowledge, map_from_tokens
+from airside.messages import Frame, Health, Kind, NetworkInput, OodMap, Region
+from airside.ood.refine import guided_upsample
+from airside.ood.regions import RegionRules, find_regions
+
+
+@dataclass(frozen=True, slots=True)
+class CameraView:
+    """One camera's picture in one tick, and the maps behind what is said of it."""
+
+    frame: Frame
+    net: NetworkInput
+    tokens: np.ndarray  # [Hp, Wp, C] float32, unit length
+    map: OodMap
+    pixel_score: np.ndarray  # [H, W] float32 at network size, high = unknown
+    regions: tuple[Region, ...]
+    view: MountedView | None  # where a rig tells how the camera is mounted
+    depth_m: np.ndarray | None  # [Hd, Wd] float32 along the optical axis, over the network's picture
+    scene: Health  # DEGRADED: most of the picture is unlike anything known
+
+
+class StageClock:
+    """Milliseconds between laps, summed by stage."""
+
+    def __init__(self) -> None:
+        self.laps_ms: dict[str, float] = {}
+        self._last = time.perf_counter_ns()
+
+    def lap(self, stage: str) -> None:
+        now = time.perf_counter_ns()
+        self.laps_ms[stage] = self.laps_ms.get(stage, 0.0) + (now - self._last) / 1e6
+        self._last = now
+
+
+def perceived(
+    frame: Frame,
+    net: NetworkInput,
+    tokens: np.ndarray,
+    depth: np.ndarray | None,
+    point: Viewpoint | None,
+    knowledge: Knowledge,
+    site: SiteConfig,
+    clock: StageClock,
+) -> CameraView:
+    """``tokens`` [Hp, Wp, C] unit length and ``depth`` [Hd, Wd] are the network's of ``net``; ``point`` is the mounted
+    camera."""
+    score_map = map_from_tokens(tokens, knowledge)
+    clock.lap("bank_search")
+    pixel_score = guided_upsample(score_map.ood_score, net.image)
+    rules = RegionRules(min_patches_unknown=site.min_patches)
+    regions = find_regions(
+        score_map, pixel_score, knowledge.threshold, net, knowledge.kinds, tokens=tokens, rules=rules
+    )
+    clock.lap("regions")
+    scene = scene_health(score_map.ood_score, net.observed, knowledge.threshold, site.scene_novelty_limit)
+    if scene.reasons:  # a new scene is said once, not as a hundred objects
+        regions = tuple(region for region in regions if region.kind is Kind.KNOWN)
+    depth_m = point.depth_m(depth) if point is not None else None
+    clock.lap("depth")
+    view = point.view if point is not None else None
+    return CameraView(frame, net, tokens, score_map, pixel_score, regions, view, depth_m, scene)

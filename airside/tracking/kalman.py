@@ -1,0 +1,34 @@
+"""A constant-velocity Kalman filter on the ground plane: state x, y (m), vx, vy (m/s)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+_POSITION = np.eye(2, 4)
+
+
+def predicted(
+    state: np.ndarray, covariance: np.ndarray, dt_s: float, acceleration_mps2: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """``state`` [4] and ``covariance`` [4, 4], ``dt_s`` later; one sigma of white acceleration in each direction."""
+    move = np.eye(4)
+    move[0, 2] = move[1, 3] = dt_s
+    push = np.concatenate([np.eye(2) * dt_s**2 / 2, np.eye(2) * dt_s]) * acceleration_mps2
+    return move @ state, move @ covariance @ move.T + push @ push.T
+
+
+def corrected(
+    state: np.ndarray, covariance: np.ndarray, xy_m: np.ndarray, xy_covariance_m2: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """After a position [2] with its covariance [2, 2] has been seen. Joseph's form: it stays symmetric and positive."""
+    gain = np.linalg.solve(covariance[:2, :2] + xy_covariance_m2, covariance[:2]).T
+    rest = np.eye(4) - gain @ _POSITION
+    return (
+        state + gain @ (xy_m - state[:2]),
+        rest @ covariance @ rest.T + gain @ xy_covariance_m2 @ gain.T,
+    )
+
+
+def distance2(difference_m: np.ndarray, covariance_m2: np.ndarray) -> float:
+    """Squared Mahalanobis distance of a difference [2]."""
+    return float(difference_m @ np.linalg.solve(covariance_m2, difference_m))

@@ -1,0 +1,88 @@
+"""What a tick does, and what it leaves out when there is too much to do: the declared order of shedding."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from airside.config import CameraConfig
+from airside.health import OK
+from airside.messages import Health, HealthState
+
+ROOM = 0.9  # of the period: a tick that takes longer is too long
+SPARE = 0.6  # a tick that takes less would have had room for more
+PATIENCE = 25  # ticks with room to spare before one step back
+REAR_RAD = math.radians(100.0)  # a camera looking further away from straight ahead is a rear one
+AHEAD_RAD = math.radians(30.0)  # one looking no further away shows the path
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """``skipped`` cameras are not looked at in this tick; bird's-eye views are ``bev_slower`` times rarer."""
+
+    depth: bool = True
+    bev_slower: int = 1
+    skipped: frozenset[str] = frozenset()
+    health: Health = OK
+
+
+FULL = Workload()
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """One step of shedding; steps add up."""
+
+    reason: str
+    depth_every: int
+    bev_slower: int
+    rear_every: int
+
+
+# Depth first, then the bird's-eye view, then the rear cameras, every second tick in turn; never the others.
+STEPS = (
+    _Step("", 1, 1, 1),
+    _Step("overload_depth", 2, 1, 1),
+    _Step("overload_bev", 2, 4, 1),
+    _Step("overload_rear", 2, 4, 2),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """How far shedding has gone (an index into :data:`STEPS`) and for how many ticks there has been room."""
+
+    step: int = 0
+    calm: int = 0
+
+    def after(self, took_s: float, period_s: float) -> Load:
+        """What a tick of ``took_s`` teaches: one step on at once, one step back after :data:`PATIENCE` calm ticks."""
+        if took_s > ROOM * period_s:
+            return Load(min(self.step + 1, len(STEPS) - 1), 0)
+        if took_s > SPARE * period_s or self.step == 0:
+            return Load(self.step, 0)
+        return Load(self.step - 1, 0) if self.calm + 1 >= PATIENCE else Load(self.step, self.calm + 1)
+
+    def workload(self, tick: int, rear: Sequence[str]) -> Workload:
+        """For the tick number ``tick`` of a vehicle with the cameras ``rear`` that may wait."""
+        step = STEPS[self.step]
+        skipped = frozenset(name for k, name in enumerate(rear) if (tick + k) % step.rear_every)
+        reasons = tuple(s.reason for s in STEPS[1 : self.step + 1])
+        health = Health(HealthState.DEGRADED, reasons) if reasons else OK
+        return Workload(tick % step.depth_every == 0, step.bev_slower, skipped, health)
+
+
+def rear_cameras(cameras: Sequence[CameraConfig]) -> tuple[str, ...]:
+    """Those that look more than :data:`REAR_RAD` away from straight ahead."""
+    return tuple(camera.name for camera in cameras if _off_ahead_rad(camera) > REAR_RAD)
+
+
+def ahead_cameras(cameras: Sequence[CameraConfig]) -> tuple[str, ...]:
+    """Those that look at most :data:`AHEAD_RAD` away from straight ahead."""
+    return tuple(camera.name for camera in cameras if _off_ahead_rad(camera) <= AHEAD_RAD)
+
+
+def _off_ahead_rad(camera: CameraConfig) -> float:
+    x, y, _ = camera.ego_from_cam.transform.rotation[:, 2]
+    return abs(math.atan2(y, x))
