@@ -23,9 +23,7 @@ from timm.layers.patch_embed import PatchEmbed
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
-from airside.cameras.fit import fit_to_network
-from airside.config import CameraConfig, RigConfig
-from airside.engine.bundle import Manifest, open_bundle
+from airside.engine.bundle import open_bundle
 from airside.engine.fused import FOLDER, seal_fused
 from airside.engine.onnx import OnnxEngine
 from airside.engine.parity import StoredOutputs, comparison_of, save_outputs
@@ -33,7 +31,6 @@ from airside.engine.verification import LIMITS
 from airside.errors import MismatchError, UsageError
 from airside.export import OPSET, parity_images
 from airside.export_checks import fused_form_attentions, problems
-from airside.fusion.mounted import MountedView, mounted_view
 from airside.geometry.bev_view import bev_view
 from airside.geometry.splat_table import NetworkRig
 from airside.model.bev import LiftSplat
@@ -41,18 +38,6 @@ from airside.model.folding import fold_for_export
 
 Precision = Literal["float32", "float16"]
 OUTPUTS = ("tokens", "depth", "bev", "depth_probability")
-
-
-def network_rig(rig: RigConfig, manifest: Manifest) -> NetworkRig:
-    """The cameras of ``rig``, in its order, as a network of ``manifest`` sees their pictures."""
-    views = [_seen(camera, manifest) for camera in rig.cameras]
-    return NetworkRig([view.network for view in views], [view.ego_from_cam for view in views], manifest.patch_px)
-
-
-def _seen(camera: CameraConfig, manifest: Manifest) -> MountedView:
-    blank = np.zeros((camera.height, camera.width, 3), np.uint8)
-    net = fit_to_network(blank, manifest.height_px, manifest.width_px, manifest.patch_px)
-    return mounted_view(camera, blank.shape, net)
 
 
 class FusedGraph(nn.Module):

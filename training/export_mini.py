@@ -18,7 +18,8 @@ from torch import Tensor, nn
 from airside.config import RigConfig, load_rig
 from airside.engine.bundle import Manifest, open_bundle
 from airside.export import fold_normalisation, write_bundle
-from airside.export_fused import FusedGraph, network_rig, write_fused
+from airside.export_fused import FusedGraph, write_fused
+from airside.fusion.bev_layers import network_rig
 from training.network import FOCAL_PX, IMAGE_MEAN, IMAGE_STD, Mini, MiniConfig
 from training.start import NETWORK
 
@@ -85,7 +86,7 @@ def export(network: Mini, out: Path, name: str = NAME, trained_on: str = TRAINED
 
 def export_fused(network: Mini, rig: RigConfig, bundle: Path) -> None:
     """The vehicle's graph of ``network``, in float16, into ``bundle``; see :func:`airside.export_fused.write_fused`."""
-    seen = network_rig(rig, open_bundle(bundle).manifest)
+    seen, _ = network_rig(rig.cameras, open_bundle(bundle).manifest)
     fused = FusedGraph(Exported(network), network.bev, seen, gives_depth=True, precision="float16")
     print(f"{write_fused(fused, bundle)}: float16, {fused.cameras} cameras, {fused.attentions} attentions to fuse")
 

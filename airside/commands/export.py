@@ -18,6 +18,7 @@ from airside.commands.extras import require_model_extra
 from airside.config import load_rig
 from airside.engine.bundle import open_bundle
 from airside.errors import UsageError
+from airside.fusion.bev_layers import network_rig
 
 DEFAULT_SIZE = "224x392"
 
@@ -45,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     require_model_extra("export")
     from airside.export import TokensGraph, export_backbone
-    from airside.export_fused import FusedGraph, network_rig, write_fused
+    from airside.export_fused import FusedGraph, write_fused
     from airside.model.backbone import load_backbone
     from airside.model.features import FeatureSpec
 
@@ -63,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
             f"positions {manifest.position_embedding}, {megabytes:.1f} MB, fingerprint {manifest.fingerprint[:12]}"
         )
     if rig is not None:
-        seen = network_rig(rig, open_bundle(args.out).manifest)
+        seen, _ = network_rig(rig.cameras, open_bundle(args.out).manifest)
         fused = FusedGraph(TokensGraph(backbone, feature), None, seen, gives_depth=False, precision=args.precision)
         folder = write_fused(fused, args.out)
         print(
