@@ -23,6 +23,7 @@ COMMANDS = {
     "run": "watch a folder, a video, a camera or a stream, and write what is seen",
     "register": "teach a bank a new class from 5 to 20 pictures",
     "bank": "look at a bank's versions; go back, compare, verify, move to another model",
+    "rig": "make a rig file from a calibration, or look at what its cameras see",
     "export": "make a model bundle from DINOv2 or DINOv3 weights",
     "convert": "turn a .pth checkpoint into safetensors, once",
     "verify": "hold an engine on this machine against a model's stored outputs",

@@ -175,7 +175,7 @@ def _overlap(one: _Rect, other: _Rect) -> int:
 def draw_header(canvas: np.ndarray, record: TickRecord) -> None:
     """Camera, tick, bank and method on the left; health and alert level on the right."""
     middle, right = HEADER // 2, canvas.shape[1] - 18
-    text, colour = _verdict(record)
+    text, colour = verdict(record)
     right -= pill(canvas, text, right, middle, 20, colour, right=True) + 12
     state = record.health.state
     reasons = ", ".join(words(reason) for reason in record.health.reasons)
@@ -197,7 +197,7 @@ def draw_header(canvas: np.ndarray, record: TickRecord) -> None:
         left = put_text(canvas, value, start, middle, 16, TEXT, MEDIUM) + 24
 
 
-def _verdict(record: TickRecord) -> tuple[str, Colour]:
+def verdict(record: TickRecord) -> tuple[str, Colour]:
     """No alert is said only of a view that was seen."""
     if not record.valid:
         return "NOT VALID", HEALTH_COLOURS[HealthState.BLIND]

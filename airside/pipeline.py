@@ -20,6 +20,7 @@ from airside.alerts.rules import level_of_sighting
 from airside.bank.store import BankStore
 from airside.camera_watch import Watched, judged
 from airside.cameras.fit import fit_to_network
+from airside.cameras.rectify import Rectifier
 from airside.config import CameraConfig, SiteConfig
 from airside.engine.engine import Engine
 from airside.errors import AirsideError, InputError
@@ -84,6 +85,7 @@ class Pipeline:
         self._knowledge = self._load()
         mounted = [mount for mount in self._rig.values() if mount is not None]
         self._above = rig_above(mounted, engine.manifest) if mounted else None
+        self._rectifiers = {mount.name: Rectifier(mount) for mount in mounted}
         self._watched = dict.fromkeys(self._rig, Watched())
         self._viewpoints: dict[tuple[str, tuple[int, ...]], Viewpoint] = {}
         self._tracker = Tracker()
@@ -179,12 +181,11 @@ class Pipeline:
         self, statuses: Sequence[CameraStatus], frames: Sequence[Frame], workload: Workload, clock: StageClock
     ) -> tuple[tuple[CameraStatus, ...], tuple[CameraView, ...]]:
         """One pass of the network over all ``frames``, and each picture's map and regions."""
-        manifest, found = self._engine.manifest, {status.camera: status for status in statuses}
+        found = {status.camera: status for status in statuses}
         fitted: list[tuple[Frame, NetworkInput]] = []
         for frame in frames:
             try:
-                net = fit_to_network(frame.image, manifest.height_px, manifest.width_px, manifest.patch_px)
-                fitted.append((frame, net))
+                fitted.append(self._fitted(frame))
             except InputError:
                 found[frame.camera] = _unusable(found[frame.camera], "frame_unusable")
         clock.lap("fit")
@@ -210,6 +211,14 @@ class Pipeline:
                 found[frame.camera] = replace(status, health=worst(status.health, view.scene))
                 views.append(view)
         return tuple(found[status.camera] for status in statuses), tuple(views)
+
+    def _fitted(self, frame: Frame) -> tuple[Frame, NetworkInput]:
+        """The frame as a pinhole's, and as the network sees it."""
+        m, rectifier = self._engine.manifest, self._rectifiers.get(frame.camera)
+        if rectifier is not None:
+            frame = rectifier.frame(frame)
+        net = fit_to_network(frame.image, m.height_px, m.width_px, m.patch_px)
+        return frame, net if rectifier is None else rectifier.observed(net, *frame.image.shape[:2])
 
     def _viewpoint_of(self, frame: Frame, net: NetworkInput) -> Viewpoint | None:
         """Made anew only when the frames change their size."""

@@ -44,12 +44,14 @@ class BevFrame:
 
 
 def rig_at_size(rig: RigConfig, height_px: int, width_px: int) -> RigConfig:
-    """``rig`` with cameras that deliver the network's size; raises as ``PinholeCamera.scaled_to`` does."""
+    """``rig`` with the pinholes its cameras are made into, at the network's size; raises as
+    ``PinholeCamera.scaled_to`` does."""
     cameras = []
     for camera in rig.cameras:
         small = camera.pinhole.scaled_to(width_px, height_px)
         lens = {name: getattr(small, name) for name in ("fx", "fy", "cx", "cy", "width", "height")}
-        cameras.append(replace(camera, **lens))
+        plain = replace(camera, model="pinhole", coefficients=(), pinhole_fov_deg=None, pinhole_size_px=None, **lens)
+        cameras.append(plain)
     return RigConfig(tuple(cameras))
 
 

@@ -35,3 +35,37 @@ def track(x_m: float = 9.4, y_m: float = 0.2, **changes: Any) -> Track:
 
 def alert(level: Level = Level.STOP, **changes: Any) -> Alert:
     return Alert(track(**changes), level, ("unknown_in_stop_distance",))
+
+
+def random_record(rng: np.random.Generator, tick: int) -> TickRecord:
+    """Any record a drive could give: up to four tracked objects, of any kind, level and health."""
+    health = Health(HealthState(rng.choice(list(HealthState))), tuple(rng.choice(["stale", "black"], rng.integers(3))))
+    alerts = tuple(_random_alert(rng, number) for number in range(rng.integers(5)))
+    capture_ns = int(1e9 + tick * 2e8 + rng.integers(1e6))
+    return tick_record(
+        tick,
+        capture_ns=capture_ns,
+        published_ns=capture_ns + int(rng.integers(1, 2e8)),
+        expires_ns=capture_ns + int(6e8),
+        valid=bool(rng.integers(2)),
+        health=health,
+        alerts=alerts,
+    )
+
+
+def _random_alert(rng: np.random.Generator, number: int) -> Alert:
+    root = rng.normal(size=(4, 4))
+    x_m, y_m = rng.uniform(-40, 40, 2)
+    corners = np.array([[1.0, 0.5], [-1.0, 0.5], [-1.0, -0.5], [1.0, -0.5]]) * rng.uniform(0.3, 4) + (x_m, y_m)
+    return alert(
+        Level(int(rng.integers(5))),
+        id=number + 1,
+        kind=Kind(rng.choice(list(Kind))),
+        nearest_class=str(rng.choice(["person", "bus", "belt_loader", "tarmac"])),
+        confirmed=bool(rng.integers(2)),
+        state=np.array([x_m, y_m, *rng.normal(size=2)]),
+        covariance=root @ root.T,
+        footprint_xy_m=tuple(map(tuple, corners.tolist())) if rng.integers(2) else (),
+        height_m=float(rng.choice([0.0, rng.uniform(0.1, 4)])),
+        ood_score=float(rng.uniform()),
+    )

@@ -184,30 +184,31 @@ def camera_views(rig: RigConfig, pose: VehiclePose) -> list[View]:
     Raises :class:`UsageError` for a camera the simulator can not be: oblong pixels, an optical axis that is not in the
     middle of the picture, or a size that differs from the first camera's.
     """
-    first = rig.cameras[0]
+    first = rig.cameras[0].pinhole
     for camera in rig.cameras:
-        middle = (camera.width - 1) / 2, (camera.height - 1) / 2
-        off = max(abs(camera.fx - camera.fy), abs(camera.cx - middle[0]), abs(camera.cy - middle[1]))
+        lens = camera.pinhole
+        middle = (lens.width - 1) / 2, (lens.height - 1) / 2
+        off = max(abs(lens.fx - lens.fy), abs(lens.cx - middle[0]), abs(lens.cy - middle[1]))
         if off > _SQUARE_PX:
             raise UsageError(
                 f"camera {camera.name}: the simulator photographs with square pixels and the optical axis in the "
-                f"middle, fx = fy, cx = {middle[0]}, cy = {middle[1]}; got fx {camera.fx}, fy {camera.fy}, "
-                f"cx {camera.cx}, cy {camera.cy}"
+                f"middle, fx = fy, cx = {middle[0]}, cy = {middle[1]}; got fx {lens.fx}, fy {lens.fy}, "
+                f"cx {lens.cx}, cy {lens.cy}"
             )
-        if (camera.width, camera.height) != (first.width, first.height):
+        if (lens.width, lens.height) != (first.width, first.height):
             raise UsageError(
                 f"camera {camera.name}: all cameras of a simulated rig deliver one size, {first.width} x "
-                f"{first.height} px as {first.name} does; got {camera.width} x {camera.height}"
+                f"{first.height} px as {rig.cameras[0].name} does; got {lens.width} x {lens.height}"
             )
     return [_view(camera, pose) for camera in rig.cameras]
 
 
 def _view(camera: CameraConfig, pose: VehiclePose) -> View:
-    mount = camera.ego_from_cam
+    mount, lens = camera.ego_from_cam, camera.pinhole
     x, y, z = (float(part) for part in pose.world_from_ego.points(np.array(mount.xyz_m)))
     yaw, pitch, roll = (float(angle) for angle in np.radians((mount.yaw_deg, mount.pitch_deg, mount.roll_deg)))
-    fov = float(2 * np.arctan(camera.width / 2 / camera.fx))
-    return View((x, y, z), pose.yaw_rad + yaw, pitch, roll, fov, camera.height, camera.width)
+    fov = float(2 * np.arctan(lens.width / 2 / lens.fx))
+    return View((x, y, z), pose.yaw_rad + yaw, pitch, roll, fov, lens.height, lens.width)
 
 
 def site_of(world: World) -> Site:

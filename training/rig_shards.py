@@ -39,6 +39,7 @@ def shard_from_frames(
         bev.append(truth.layers)
         visible.append(truth.visible)
     cameras = [frame.rig.cameras for frame in frames]
+    lenses = [[camera.pinhole for camera in rig] for rig in cameras]
     return Shard(
         rgb=np.stack(rgb),
         depth_m=np.stack([f.depth_m[:, ::DEPTH_STRIDE, ::DEPTH_STRIDE] for f in frames]).astype(np.float16),
@@ -46,7 +47,7 @@ def shard_from_frames(
         purity=np.stack(purity).astype(np.uint8),
         bev=np.stack(bev).astype(np.uint8),
         visible=np.stack(visible),
-        intrinsics=np.array([[(c.fx, c.fy, c.cx, c.cy) for c in rig] for rig in cameras], np.float64),
+        intrinsics=np.array([[(c.fx, c.fy, c.cx, c.cy) for c in rig] for rig in lenses], np.float64),
         ego_from_cam=np.array([[c.ego_from_cam.transform.matrix for c in rig] for rig in cameras], np.float64),
         families=np.array([*STUFF, *(a.family for a in assets)]),
         stuff=np.array(len(STUFF), np.int64),

@@ -20,6 +20,7 @@ from airside.messages import (
     HealthState,
     Kind,
     Level,
+    Occupancy,
     RangeSource,
     Sighting,
     TickRecord,
@@ -91,8 +92,14 @@ class JsonLinesWriter:
     """Writes records to ``path``, each complete on disk's doorstep before :meth:`write` returns.
 
     Raises :class:`StorageError` when the file cannot be created or written. A line that did not fit is taken back,
-    so the file never ends in half a record.
+    so the file never ends in half a record, and the next one is written when there is space again.
+
+    A :class:`airside.alerts.publishers.Publisher`: records predicted between ticks are not written.
     """
+
+    name = "jsonl"
+    fault: str | None = None  # it has no thread of its own: what goes wrong is raised
+    dropped = 0
 
     def __init__(self, path: str | Path) -> None:
         self._path = Path(path)
@@ -101,6 +108,11 @@ class JsonLinesWriter:
         except OSError as error:
             raise self._storage_error(error) from None
         self._length = 0
+
+    def publish(self, record: TickRecord, occupancy: Occupancy | None = None) -> None:
+        """Append a tick's record; the grid is not written."""
+        if not record.predicted:
+            self.write(record)
 
     def write(self, record: TickRecord) -> None:
         """Append one record."""

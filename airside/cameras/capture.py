@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from typing import Protocol
 
@@ -49,6 +50,20 @@ def open_stream(url: str, timeout_s: float) -> Capture:
     timeout_ms = int(timeout_s * 1000)
     limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, timeout_ms, cv2.CAP_PROP_READ_TIMEOUT_MSEC, timeout_ms]
     return cv2.VideoCapture(url, cv2.CAP_FFMPEG, limits)
+
+
+def no_stamp(capture: Capture) -> int | None:
+    """For sources that do not say when a picture was taken; what OpenCV tells of a stream is its own running time."""
+    return None
+
+
+def device_stamp_ns(capture: Capture) -> int | None:
+    """When the driver took the grabbed picture, by the monotonic clock (Video4Linux' buffer stamp).
+
+    ``None`` before the first one. A driver with another clock gives times that no one may believe unseen.
+    """
+    stamp_ms = capture.get(cv2.CAP_PROP_POS_MSEC)
+    return round(stamp_ms * 1e6) if math.isfinite(stamp_ms) and stamp_ms > 0 else None
 
 
 def check_frame_size(capture: Capture, source: str, max_pixels: int = MAX_PIXELS) -> None:

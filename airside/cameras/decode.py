@@ -1,4 +1,4 @@
-"""Still images from disk, decoded safely.
+"""Still images from disk or a message, decoded safely.
 
 All still images go through Pillow: opening one reads the header only, so the size is known before a pixel is
 decoded, and a truncated file is an error (OpenCV returns the missing half in grey). Pictures come out as RGB uint8
@@ -8,11 +8,13 @@ in the orientation they were taken in, whatever the file held.
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import re
 import stat
 import struct
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -44,11 +46,25 @@ def read_image(path: str | Path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     Raises :class:`InputError`, naming the path and what to do, when the file is missing, unreadable, empty, no
     image, truncated, larger than ``max_pixels`` or smaller than 14 px on a side.
     """
-    image = _open(Path(path), max_pixels)
-    out = np.empty((image.height, image.width, 3), np.uint8)
-    for top, band in _bands(image):
-        out[top : top + band.height] = _rgb_from(band)
-    return out
+    return _whole_rgb(_open(Path(path), max_pixels))
+
+
+def decode_image(
+    data: bytes, name: str, *, max_pixels: int = MAX_PIXELS, formats: tuple[str, ...] = _FORMATS
+) -> np.ndarray:
+    """The picture encoded in ``data``, as :func:`read_image` gives it; ``name`` is how messages call it.
+
+    Raises :class:`InputError` as :func:`read_image` does, also for a format that is none of ``formats``.
+    """
+    if not data:
+        raise InputError(f"image {name}: it is empty")
+    file = io.BytesIO(data)
+    try:
+        _check_webp_header(name, file, max_pixels)
+        with _without_remarks():
+            return _whole_rgb(_decode(name, file, max_pixels, formats))
+    except MemoryError:
+        raise InputError(f"image {name}: not enough memory to decode it; scale it down first") from None
 
 
 def read_mask(path: str | Path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
@@ -80,10 +96,8 @@ def _open(path: Path, max_pixels: int) -> Image.Image:
         _check_file(path, path.stat(), max_pixels)
         with path.open("rb") as file:
             _check_webp_header(path, file, max_pixels)
-            with warnings.catch_warnings():
-                # Remarks on damaged EXIF and on sizes above a limit that is looser than ours.
-                warnings.filterwarnings("ignore", module=r"PIL\.")
-                return _decode(path, file, max_pixels)
+            with _without_remarks():
+                return _decode(path, file, max_pixels, _FORMATS)
     except FileNotFoundError:
         raise InputError(f"image {path}: no such file; check the path") from None
     except PermissionError:
@@ -92,6 +106,14 @@ def _open(path: Path, max_pixels: int) -> Image.Image:
         raise InputError(f"image {path}: not enough memory to decode it; scale it down first") from None
     except (OSError, ValueError) as error:  # ValueError: a zero byte in the path
         raise InputError(f"image {path}: cannot be read ({error}); check the path and the disk") from None
+
+
+@contextlib.contextmanager
+def _without_remarks() -> Iterator[None]:
+    """Pillow's on damaged EXIF and on sizes above a limit that is looser than ours."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"PIL\.")
+        yield
 
 
 def _check_file(path: Path, status: os.stat_result, max_pixels: int) -> None:
@@ -106,7 +128,7 @@ def _check_file(path: Path, status: os.stat_result, max_pixels: int) -> None:
         raise InputError(f"image {path}: {status.st_size:,} bytes is too large for a picture; scale it down first")
 
 
-def _check_webp_header(path: Path, file: BinaryIO, max_pixels: int) -> None:
+def _check_webp_header(path: Path | str, file: BinaryIO, max_pixels: int) -> None:
     """Pillow's WebP reader allocates the whole canvas while opening, so this one header is read here, before it."""
     head = file.read(30)
     file.seek(0)
@@ -122,15 +144,15 @@ def _check_webp_header(path: Path, file: BinaryIO, max_pixels: int) -> None:
     _check_size(path, width, height, max_pixels)
 
 
-def _decode(path: Path, file: BinaryIO, max_pixels: int) -> Image.Image:
+def _decode(path: Path | str, file: BinaryIO, max_pixels: int, formats: tuple[str, ...]) -> Image.Image:
     try:
-        image = Image.open(file, formats=_FORMATS)
+        image = Image.open(file, formats=formats)
     except Image.DecompressionBombError as error:
         found = re.search(r"\((\d+) pixels\)", str(error))
         count = f"{int(found[1]):,} pixels" if found else str(error)
         raise _too_large(path, count, max_pixels) from None
     except UnidentifiedImageError:
-        raise InputError(f"image {path}: not a picture airside can read (PNG, JPEG, BMP, WebP, TIFF)") from None
+        raise InputError(f"image {path}: not a picture airside can read ({', '.join(formats)})") from None
     except _DAMAGE as error:
         raise _damaged(path, error) from None
     _check_size(path, image.width, image.height, max_pixels)
@@ -148,7 +170,7 @@ def _decode(path: Path, file: BinaryIO, max_pixels: int) -> Image.Image:
     return image
 
 
-def _check_size(path: Path, width: int, height: int, max_pixels: int) -> None:
+def _check_size(path: Path | str, width: int, height: int, max_pixels: int) -> None:
     if min(width, height) < MIN_SIDE_PX:
         raise InputError(
             f"image {path}: {width} x {height} px is too small; at least {MIN_SIDE_PX} px on each side are needed"
@@ -157,14 +179,21 @@ def _check_size(path: Path, width: int, height: int, max_pixels: int) -> None:
         raise _too_large(path, f"{width} x {height} = {width * height:,} pixels", max_pixels)
 
 
-def _too_large(path: Path, count: str, max_pixels: int) -> InputError:
+def _too_large(path: Path | str, count: str, max_pixels: int) -> InputError:
     return InputError(
         f"image {path}: {count} is more than the {max_pixels:,} allowed; scale it down first (nothing was decoded)"
     )
 
 
-def _damaged(path: Path, error: BaseException) -> InputError:
+def _damaged(path: Path | str, error: BaseException) -> InputError:
     return InputError(f"image {path}: truncated or damaged ({error}); copy it again from its source")
+
+
+def _whole_rgb(image: Image.Image) -> np.ndarray:
+    out = np.empty((image.height, image.width, 3), np.uint8)
+    for top, band in _bands(image):
+        out[top : top + band.height] = _rgb_from(band)
+    return out
 
 
 def _bands(image: Image.Image) -> list[tuple[int, Image.Image]]:

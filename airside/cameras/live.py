@@ -6,51 +6,78 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
 from typing import Self
 
 import cv2
 
-from airside.cameras.capture import Capture, check_frame_size, read_rgb
+from airside.cameras.capture import Capture, check_frame_size, no_stamp, read_rgb
+from airside.cameras.stamps import CaptureClock
 from airside.errors import InputError, UnavailableError
 from airside.messages import Frame
+
+_BREATHER_S = 0.01  # after a picture that cannot be decoded: a source may hand them out as fast as they are asked for
+
+
+@dataclass(frozen=True, slots=True)
+class LiveSource:
+    """How to reach a live camera, and how messages name it: no passwords in ``label``.
+
+    ``open`` raises :class:`UnavailableError` where it already knows why it cannot. ``stamp_ns`` is when the grabbed
+    picture was taken by the monotonic clock, as far as the source itself says so.
+    """
+
+    open: Callable[[], Capture]
+    label: str
+    stamp_ns: Callable[[Capture], int | None] = no_stamp
 
 
 class LiveCamera:
     """The newest frame wins: the reader overwrites, never queues, and counts what nobody looked at as ``skipped``.
 
     A failed read is counted as ``read_failed`` and the source is opened again every ``reconnect_s``; whoever waits
-    in :meth:`frames` hears of it after ``timeout_s`` without a frame. ``capture_ns`` is the monotonic clock when the
-    frame arrived. ``source`` is how messages name the camera: no passwords in it.
+    in :meth:`frames` hears of it after ``timeout_s`` without a frame. A picture that cannot be decoded
+    (``undecodable``) or has not the size ``size_px`` (width, height; ``wrong_size``) is counted and dropped; a source
+    that gives nothing else for ``timeout_s`` is opened again. ``capture_ns`` is the source's own stamp where it has one
+    that can be believed (``clock_jump`` counts where that ends), otherwise the monotonic clock when the frame arrived.
 
     Raises :class:`UnavailableError` when the source cannot be opened at first, :class:`InputError` when its pictures
-    are of an unusable size.
+    are of an unusable size. With ``must_open=False`` it raises neither and goes on trying: see :meth:`tried`.
     """
 
     def __init__(
         self,
-        open_capture: Callable[[], Capture],
+        source: LiveSource,
         *,
         name: str,
-        source: str,
+        size_px: tuple[int, int] | None = None,
         timeout_s: float = 5.0,
         reconnect_s: float = 1.0,
+        must_open: bool = True,
     ) -> None:
         self.name = name
         self.faults: Counter[str] = Counter()
         self.last_fault: str | None = None
-        self._open_capture = open_capture
+        self.connected = False  # the source is open, which says nothing about its frames
         self._source = source
+        self._size_px = size_px
         self._timeout_s = timeout_s
         self._reconnect_s = reconnect_s
+        self._clock = CaptureClock()
         self._latest: Frame | None = None
         self._seen = -1  # index of the newest frame anyone took
         self._arrived = threading.Condition()
+        self._tried = threading.Event()
         self._stop = threading.Event()
-        capture = self._opened()
+        capture = self._opened() if must_open else None
         self._reader = threading.Thread(target=self._read, args=(capture,), name=f"camera-{name}", daemon=True)
         self._reader.start()
+
+    def tried(self, timeout_s: float) -> bool:
+        """Waits until the source has been opened once, with or without success; False when that takes longer."""
+        return self._tried.wait(timeout_s)
 
     def latest(self) -> Frame | None:
         """The newest frame, without waiting; ``None`` before the first. Its age is the caller's to judge."""
@@ -72,7 +99,7 @@ class LiveCamera:
                 return
             if frame is None:
                 raise UnavailableError(
-                    f"camera {self._source}: no frame for {self._timeout_s:g} s; check its power and its cable"
+                    f"camera {self._source.label}: no frame for {self._timeout_s:g} s; check its power and its cable"
                     + (f" ({self.last_fault})" if self.last_fault else "")
                 )
             last = frame.index
@@ -88,74 +115,114 @@ class LiveCamera:
             self._seen = frame.index
             return frame
 
-    def close(self) -> None:
-        """Stop the reader. It lets go of the device itself: releasing under a running read crashes OpenCV."""
+    def ask_to_stop(self) -> None:
+        """The first half of :meth:`close`, without waiting: so that many cameras end at the same time."""
         self._stop.set()
         with self._arrived:
             self._arrived.notify_all()
-        self._reader.join(self._timeout_s + 1.0)  # a read that hangs longer must not hold the program
+
+    def close(self, within_s: float | None = None) -> None:
+        """Stop the reader. It lets go of the device itself: releasing under a running read crashes OpenCV.
+
+        A read that hangs for longer than ``within_s`` (a second more than ``timeout_s`` where that is not given) must
+        not hold the program: it is left behind (``abandoned``), in a thread that lets go of the device when the read
+        comes back and ends with the program at the latest.
+        """
+        self.ask_to_stop()
+        self._reader.join(self._timeout_s + 1.0 if within_s is None else within_s)
+        if self._reader.is_alive():
+            self._fault("abandoned", "its read hangs; left behind")
 
     def _has_news(self, last: int) -> bool:
         return self._stop.is_set() or (self._latest is not None and self._latest.index > last)
 
     def _opened(self) -> Capture:
-        capture = self._open_capture()
+        capture = self._source.open()
         try:
             if not capture.isOpened():
                 raise UnavailableError(
-                    f"camera {self._source}: cannot be opened; check that it is connected, reachable and not in use"
+                    f"camera {self._source.label}: cannot be opened; "
+                    "check that it is connected, reachable and not in use"
                 )
-            check_frame_size(capture, self._source)
+            check_frame_size(capture, self._source.label)
         except (UnavailableError, InputError):
             capture.release()
             raise
+        self.connected = True
+        self._tried.set()
         return capture
 
-    def _read(self, first: Capture) -> None:
-        capture: Capture | None = first
+    def _read(self, capture: Capture | None) -> None:
         index = 0
         while not self._stop.is_set():
             if capture is None:
                 capture = self._reopened()
-                continue
-            frame = self._next_frame(capture, index)
-            if frame is None:
-                self._fault(f"camera {self._source}: a read failed after {index} frames")
+            else:
+                index = self._read_until_lost(capture, index)
+                self.connected = False
                 capture.release()
                 capture = None
                 self._stop.wait(self._reconnect_s)
-                continue
-            with self._arrived:
-                if self._latest is not None and self._latest.index > self._seen:
-                    self.faults["skipped"] += 1
-                self._latest = frame
-                self._arrived.notify_all()
-            index += 1
         if capture is not None:
             capture.release()
 
-    def _next_frame(self, capture: Capture, index: int) -> Frame | None:
-        try:
-            if not capture.grab():
-                return None
-        except cv2.error:
-            return None
-        capture_ns = time.monotonic_ns()  # before decoding, which takes its own time
+    def _read_until_lost(self, capture: Capture, index: int) -> int:
+        """Frames from ``index`` on, until a read fails or all has been of no use for too long; the next index."""
+        last_good = time.monotonic()
+        while not self._stop.is_set():
+            arrival_ns = _grabbed_ns(capture)
+            if arrival_ns is None:
+                self._fault("read_failed", f"a read failed after {index} frames")
+                return index
+            frame = self._decoded(capture, arrival_ns, index)
+            if frame is not None:
+                self._publish(frame)
+                index += 1
+                last_good = time.monotonic()
+            elif time.monotonic() - last_good > self._timeout_s:
+                self._fault("read_failed", f"nothing of use for {self._timeout_s:g} s; it is opened again")
+                return index
+        return index
+
+    def _decoded(self, capture: Capture, arrival_ns: int, index: int) -> Frame | None:
+        jumps = self._clock.jumps
+        capture_ns = self._clock.capture_ns(self._source.stamp_ns(capture), arrival_ns)
+        if self._clock.jumps > jumps:
+            self._fault("clock_jump", "its clock jumped")
         image = read_rgb(capture)
-        return None if image is None else Frame(self.name, image, capture_ns, index)
+        if image is None:
+            self._fault("undecodable", f"a picture after {index} frames cannot be decoded")
+            self._stop.wait(_BREATHER_S)
+            return None
+        height, width = image.shape[:2]
+        if self._size_px not in (None, (width, height)):
+            wanted = "{} x {}".format(*self._size_px or ())
+            self._fault("wrong_size", f"a picture of {width} x {height} px where the rig says {wanted}")
+            return None
+        return Frame(self.name, image, capture_ns, index)
+
+    def _publish(self, frame: Frame) -> None:
+        with self._arrived:
+            if self._latest is not None and self._latest.index > self._seen:
+                self.faults["skipped"] += 1
+            self._latest = frame
+            self._arrived.notify_all()
 
     def _reopened(self) -> Capture | None:
         try:
             return self._opened()
         except (UnavailableError, InputError) as fault:
-            self._fault(str(fault))
+            with self._arrived:
+                self.faults["read_failed"] += 1
+                self.last_fault = str(fault)
+            self._tried.set()
             self._stop.wait(self._reconnect_s)
             return None
 
-    def _fault(self, message: str) -> None:
+    def _fault(self, reason: str, message: str) -> None:
         with self._arrived:
-            self.faults["read_failed"] += 1
-            self.last_fault = message
+            self.faults[reason] += 1
+            self.last_fault = f"camera {self._source.label}: {message}"
 
     def __enter__(self) -> Self:
         return self
@@ -164,3 +231,12 @@ class LiveCamera:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _grabbed_ns(capture: Capture) -> int | None:
+    """The monotonic clock when the next picture was there, before decoding takes its own time; ``None``: none came."""
+    try:
+        grabbed = capture.grab()
+        return time.monotonic_ns() if grabbed else None
+    except cv2.error:
+        return None

@@ -9,9 +9,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from airside.cameras.camera import Camera
-from airside.cameras.capture import open_device, open_stream
+from airside.cameras.capture import Capture, device_stamp_ns, open_device, open_stream
 from airside.cameras.decode import IMAGE_SUFFIXES
-from airside.cameras.live import LiveCamera
+from airside.cameras.live import LiveCamera, LiveSource
 from airside.cameras.stills import StillsCamera, pictures_in
 from airside.cameras.video import VideoCamera
 from airside.errors import InputError, UnavailableError, UsageError
@@ -35,21 +35,15 @@ def open_camera(source: str, name: str = "front", *, fps: float = 5.0, timeout_s
         raise UsageError(f"fps must be a positive number, got {fps}")
     if not source:
         raise UsageError("the source is empty: give a folder, a picture, a video, /dev/video0 or rtsp://...")
-    if source.isascii() and source.isdigit():
-        return _device(f"/dev/video{int(source)}", name, timeout_s)
-    if source.startswith("/dev/"):
-        return _device(source, name, timeout_s)
-    if "://" in source:
-        return _stream(source, name, timeout_s)
-    path = Path(source)
-    try:
-        is_folder, exists = path.is_dir(), path.exists()
-    except (OSError, ValueError) as error:  # no permission on the way there; a zero byte in the path
-        raise InputError(f"source {path}: cannot be looked at ({error}); check the path") from None
-    if is_folder:
+    if is_live(source):
+        return LiveCamera(live_source(source, timeout_s), name=name, timeout_s=timeout_s)
+    return open_file_camera(Path(source), name, fps=fps)
+
+
+def open_file_camera(path: Path, name: str, *, fps: float) -> StillsCamera | VideoCamera:
+    """A folder of pictures, one picture, or a video file."""
+    if is_folder(path):
         return StillsCamera(pictures_in(path), name=name, fps=fps)
-    if not exists:
-        raise InputError(f"source {path}: no such file or folder; check the path")
     if path.suffix.lower() in IMAGE_SUFFIXES:
         return StillsCamera([path], name=name, fps=fps)
     if path.suffix.lower() in VIDEO_SUFFIXES:
@@ -61,22 +55,50 @@ def open_camera(source: str, name: str = "front", *, fps: float = 5.0, timeout_s
     )
 
 
-def _device(path: str, name: str, timeout_s: float) -> Camera:
+def is_folder(path: Path) -> bool:
+    """Whether ``path`` is a folder or a file; :class:`InputError` where it is neither."""
+    try:
+        folder, exists = path.is_dir(), path.exists()
+    except (OSError, ValueError) as error:  # no permission on the way there; a zero byte in the path
+        raise InputError(f"source {path}: cannot be looked at ({error}); check the path") from None
+    if not exists:
+        raise InputError(f"source {path}: no such file or folder; check the path")
+    return folder
+
+
+def is_live(source: str) -> bool:
+    """Whether ``source`` names a device or a network stream, by its form alone."""
+    return _is_number(source) or source.startswith("/dev/") or "://" in source
+
+
+def live_source(source: str, timeout_s: float) -> LiveSource:
+    """The way to a device or network stream; nothing is opened yet. :class:`UsageError` for any other source."""
+    if "://" in source:
+        return _stream(source, timeout_s)
+    path = f"/dev/video{int(source)}" if _is_number(source) else source
+    if not path.startswith("/dev/"):
+        raise UsageError(f"source {source}: wanted a live camera (/dev/video0, its number, or rtsp://...)")
+    return LiveSource(partial(_open_device, path), label=path, stamp_ns=device_stamp_ns)
+
+
+def _is_number(source: str) -> bool:
+    return source.isascii() and source.isdigit()
+
+
+def _open_device(path: str) -> Capture:
     if not os.path.exists(path):
         present = sorted(str(device) for device in Path("/dev").glob("video*"))
         raise UnavailableError(f"camera {path}: not there; connected: {', '.join(present) or 'none'}")
     if not os.access(path, os.R_OK | os.W_OK):
         raise UnavailableError(f"camera {path}: no permission; run: sudo usermod -aG video $USER, and log in again")
-    return LiveCamera(partial(open_device, path), name=name, source=path, timeout_s=timeout_s)
+    return open_device(path)
 
 
-def _stream(url: str, name: str, timeout_s: float) -> Camera:
+def _stream(url: str, timeout_s: float) -> LiveSource:
     scheme = url.split("://", 1)[0].lower()
     if scheme not in _STREAM_SCHEMES:
         raise UsageError(f"source {without_password(url)}: wanted {' or '.join(_STREAM_SCHEMES)}, got {scheme}")
-    return LiveCamera(
-        partial(open_stream, url, timeout_s), name=name, source=without_password(url), timeout_s=timeout_s
-    )
+    return LiveSource(partial(open_stream, url, timeout_s), label=without_password(url))
 
 
 def without_password(url: str) -> str:

@@ -25,7 +25,7 @@ class StillsCamera:
         self.faults: Counter[str] = Counter()
         self.last_fault: str | None = None
         self._paths = tuple(paths)
-        self._fps = fps
+        self.fps = fps
 
     @property
     def expected_frames(self) -> int | None:
@@ -44,7 +44,7 @@ class StillsCamera:
                 first_fault = first_fault or fault
                 continue
             readable += 1
-            yield Frame(camera=self.name, image=image, capture_ns=capture_ns_at(index, self._fps), index=index)
+            yield Frame(camera=self.name, image=image, capture_ns=capture_ns_at(index, self.fps), index=index)
         if first_fault is not None and readable == 0:
             if len(self._paths) == 1:
                 raise first_fault

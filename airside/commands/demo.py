@@ -20,10 +20,12 @@ from airside.assets import embedded_bank, embedded_demo, embedded_model
 from airside.bank.store import BankStore
 from airside.cameras.sources import open_camera
 from airside.commands.engine_choice import ready_engine
+from airside.commands.feeds import camera_feed
 from airside.commands.register import register
 from airside.commands.run_files import make_out
 from airside.commands.run_summary import RunSummary
 from airside.commands.support_files import Hint
+from airside.commands.tick_pictures import CameraPicture
 from airside.commands.watching import watch
 from airside.config import SiteConfig, load_rig
 from airside.engine.engine import Engine
@@ -96,7 +98,8 @@ def drive(assets: Path, engine: Engine, store: BankStore, out: Path) -> tuple[li
     mount = load_rig(assets / "rig.yaml").cameras[0]
     pipeline = Pipeline(engine, store, site=SiteConfig(), rig={mount.name: mount}, model_path=str(embedded_model()))
     with open_camera(str(assets / "drive"), mount.name) as camera:
-        result = watch(camera, pipeline, out, on_record=records.append)
+        feed, picture = camera_feed(camera, pipeline.site.tick_ms), CameraPicture(mounted=True)
+        result = watch(feed, pipeline, out, picture=picture, on_record=records.append)
     return records, result
 
 

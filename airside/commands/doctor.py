@@ -1,4 +1,4 @@
-"""Check this installation, a model and a bank. Exit code 0 when nothing fails; each failure says what to do."""
+"""Check this installation, a model, a bank and a rig. Exit code 0 when nothing fails; each failure says what to do."""
 
 from __future__ import annotations
 
@@ -31,13 +31,24 @@ TIMED_PASSES = 5
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_option(parser)
     add_bank_option(parser, required=False)
-    parser.add_argument("--out", type=Path, metavar="DIR", default=Path("."),
-                        help="where results will be written (default: the current folder)")  # fmt: skip
+    parser.add_argument("--rig", type=Path, metavar="FILE", help="a rig file: what do its cameras see, what not?")
+    parser.add_argument("--out", type=Path, metavar="DIR",
+                        help="where results will be written (default: the current folder); with --rig the picture of "
+                             "its coverage is")  # fmt: skip
 
 
 def run(args: argparse.Namespace) -> int:
     checks: list[Check] = []
-    for group in (_python, library_checks, lambda: _model_and_bank(args), lambda: _disk(args.out), _video, _threads):
+    out = args.out or Path(".")
+    for group in (
+        _python,
+        library_checks,
+        lambda: _model_and_bank(args),
+        lambda: _rig(args),
+        lambda: _disk(out),
+        _video,
+        _threads,
+    ):
         checks += _caught(group)
     rows = [(check.state, check.what, check.detail) for check in checks]
     print(table(("", "check", "found"), rows))
@@ -107,6 +118,21 @@ def _model_and_bank(args: argparse.Namespace) -> Iterator[Check]:
             yield Check(FAIL, "bank and model", str(error))
     if not bank.calibrations:
         yield Check(WARN, "thresholds", "none is calibrated: alarm rates are not promised, health says DEGRADED")
+
+
+def _rig(args: argparse.Namespace) -> Iterator[Check]:
+    if args.rig is None:
+        return
+    from airside.commands.rig_checks import network_size, rig_checks
+    from airside.config import load_rig
+
+    try:
+        rig = load_rig(args.rig)
+    except AirsideError as error:
+        yield Check(FAIL, "rig", str(error))
+        return
+    yield Check(OK, "rig", f"{args.rig}: {len(rig.cameras)} cameras")
+    yield from rig_checks(rig, network_size(model_path(args.model)), args.out, args.rig.stem)
 
 
 def parity_check(model: Path, engine: Engine) -> Check:

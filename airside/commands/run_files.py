@@ -52,11 +52,7 @@ class RunFiles:
                 stale.unlink(missing_ok=True)
         except OSError as error:
             raise storage_error_from_os_error("replacing the earlier run in", out, error) from None
-        self._alerts = JsonLinesWriter(out / "alerts.jsonl")
-
-    def publish(self, record: TickRecord) -> None:
-        """The record first: what is drawn afterwards may fail, the alert may not."""
-        self._alerts.write(record)
+        self.alerts = JsonLinesWriter(out / "alerts.jsonl")
 
     def film(self, picture: np.ndarray) -> None:
         """Append an overlay [H, W, 3] uint8 RGB; the first one sets the size, others are fitted into it."""
@@ -85,7 +81,7 @@ class RunFiles:
             if self._film is not None:
                 self._film.close()
         finally:
-            self._alerts.close()
+            self.alerts.close()
 
     def write_summary(self, summary: dict[str, Any]) -> None:
         write_durably(self._out / "summary.json", (json.dumps(summary, indent=2, allow_nan=False) + "\n").encode())

@@ -33,6 +33,7 @@ class RunSummary:
         self.range_sources: Counter[RangeSource] = Counter()  # sightings with a place
         self.without: tuple[str, ...] = ()  # what rig and model could not give
         self.snapshots: list[str] = []  # in order of use
+        self.filmed = False
         self._stage_s: defaultdict[str, float] = defaultdict(float)
         self._start_s = time.perf_counter()
         self._wall_s = 0.0

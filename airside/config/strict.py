@@ -16,6 +16,7 @@ import yaml
 from airside.errors import UsageError
 
 T = TypeVar("T")
+_MOST_INT = 1 << 63
 _MAX_BYTES = 1 << 20  # a settings file is a page; anything larger is the wrong file
 
 
@@ -32,22 +33,36 @@ class _StrictLoader(yaml.SafeLoader):
 
 def load_settings(cls: type[T], path: Path) -> T:
     """The strict YAML ``path`` as the frozen dataclass ``cls``; :class:`UsageError` says what is wrong, and where."""
+    documents = read_documents(path, "settings")
+    require(len(documents) == 1, f"settings {path}: wanted one YAML document, got {len(documents)}")
+    try:
+        return typing.cast(T, checked(cls, documents[0], ""))
+    except UsageError as error:
+        raise UsageError(f"settings {path}: {error}") from None
+
+
+def read_documents(path: Path, what: str) -> list[Any]:
+    """The YAML documents in ``path``, at least one; :class:`UsageError` says why not, naming it ``what``."""
+    text = read_small(path, what)
+    try:
+        return list(yaml.load_all(text, _StrictLoader)) or [None]  # derived from the safe loader
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: 2026-99-99 where a date is looked for
+        detail = " ".join(str(error).split())
+        raise UsageError(f"{what} {path}: not valid YAML: {detail}") from None
+
+
+def read_small(path: Path, what: str) -> bytes:
+    """The contents of a file of at most 1 MiB; raises as :func:`read_documents`."""
     try:
         with path.open("rb") as file:
             text = file.read(_MAX_BYTES + 1)
     except OSError as error:
-        raise UsageError(f"settings {path}: cannot be read ({error.strerror}); check the path") from None
+        raise UsageError(f"{what} {path}: cannot be read ({error.strerror}); check the path") from None
+    except ValueError:  # a zero byte in the path
+        raise UsageError(f"{what} {str(path)!r}: no file can have this name") from None
     if len(text) > _MAX_BYTES:
-        raise UsageError(f"settings {path}: larger than {_MAX_BYTES} bytes; this is not a settings file")
-    try:
-        data = yaml.load(text, _StrictLoader)  # derived from the safe loader
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: 2026-99-99 where a date is looked for
-        detail = " ".join(str(error).split())
-        raise UsageError(f"settings {path}: not valid YAML: {detail}") from None
-    try:
-        return typing.cast(T, checked(cls, data, ""))
-    except UsageError as error:
-        raise UsageError(f"settings {path}: {error}") from None
+        raise UsageError(f"{what} {path}: larger than {_MAX_BYTES} bytes; this is not a {what} file")
+    return text
 
 
 def checked(wanted: Any, value: Any, where: str) -> Any:
@@ -57,12 +72,23 @@ def checked(wanted: Any, value: Any, where: str) -> Any:
         return _record(wanted, value, where)
     if typing.get_origin(wanted) is tuple:
         return _sequence(typing.get_args(wanted), value, label)
+    if typing.get_origin(wanted) is types.UnionType:  # X | None: who wants the None leaves the key out
+        (wanted,) = (kind for kind in typing.get_args(wanted) if kind is not types.NoneType)
+        return checked(wanted, value, where)
+    if typing.get_origin(wanted) is typing.Literal:
+        known = typing.get_args(wanted)
+        require(
+            type(value) is str and value in known,
+            f"{label}: wanted one of {', '.join(known)}, got {_name(type(value))} {reprlib.repr(value)}",
+        )
+        return value
     if wanted is float and isinstance(value, int | float) and not isinstance(value, bool):
         number = float(value) if abs(value) < 1e300 else math.inf
         require(math.isfinite(number), f"{label}: wanted a finite number, got {value}")
         return number
     if isinstance(wanted, types.GenericAlias) or type(value) is not wanted:
         raise UsageError(f"{label}: wanted {_name(wanted)}, got {_name(type(value))} {reprlib.repr(value)}")
+    require(wanted is not int or abs(value) < _MOST_INT, f"{label}: {reprlib.repr(value)} is too large a number")
     return value
 
 

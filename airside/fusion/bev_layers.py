@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from airside.cameras.fit import fit_to_network
+from airside.cameras.rectify import Rectifier
 from airside.config import CameraConfig
 from airside.engine.bev_spec import BevSpec
 from airside.engine.bundle import Manifest
@@ -54,8 +55,8 @@ class RigAbove:
 
 
 def rig_above(cameras: Sequence[CameraConfig], manifest: Manifest) -> RigAbove | None:
-    """Worked out once from calibration and model; letterbox bars are lifted nowhere. ``None`` for a model without a
-    bird's-eye view.
+    """Worked out once from calibration and model; letterbox bars, and what a lens does not show, are lifted nowhere.
+    ``None`` for a model without a bird's-eye view.
 
     Raises :class:`airside.errors.UsageError` when the cameras see nothing of the grid.
     """
@@ -72,8 +73,9 @@ def network_rig(cameras: Sequence[CameraConfig], manifest: Manifest) -> tuple[Ne
     Wp] bool."""
     views = []
     for camera in cameras:
-        blank = np.zeros((camera.height, camera.width, 3), np.uint8)
+        blank = np.zeros((camera.pinhole.height, camera.pinhole.width, 3), np.uint8)
         net = fit_to_network(blank, manifest.height_px, manifest.width_px, manifest.patch_px)
+        net = Rectifier(camera).observed(net, *blank.shape[:2])
         views.append(mounted_view(camera, blank.shape, net))
     rig = NetworkRig([view.network for view in views], [view.ego_from_cam for view in views], manifest.patch_px)
     return rig, np.stack([view.observed for view in views])

@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
+from airside.geometry.uncertainty import mahalanobis2
 from airside.messages import Observation, Placement, Sighting
 
 GATE2 = 9.21  # chi-squared, 2 degrees of freedom, 99 %
@@ -42,7 +43,7 @@ def _distance2(sightings: Sequence[Sighting], group: Sequence[int], index: int) 
     if float(np.hypot(*apart)) > max(FURTHEST_M, FURTHEST_SHARE * one.range_m):
         return np.inf
     spread = _covariance(one) + _covariance(other) + np.eye(2) * SHAPE_M**2
-    return float(apart @ np.linalg.solve(spread, apart))
+    return float(mahalanobis2(apart, spread))
 
 
 def _observation(sightings: Sequence[Sighting], group: Sequence[int], protected: Collection[str]) -> Observation:

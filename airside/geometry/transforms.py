@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from airside.errors import UsageError
 
 _ORTHONORMAL_TOLERANCE = 1e-6
+_UNIT_TOLERANCE = 1e-3  # quaternions are written with few digits
 
 # The optical frame (x right, y down, z forward) seen from a body frame looking the same way (x forward, y left, z up).
 _BODY_FROM_OPTICAL = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
@@ -93,3 +95,35 @@ def ego_from_mounted_cam(
     about_y = np.array([[math.cos(pitch), 0, math.sin(pitch)], [0, 1, 0], [-math.sin(pitch), 0, math.cos(pitch)]])
     about_x = np.array([[1, 0, 0], [0, math.cos(roll), -math.sin(roll)], [0, math.sin(roll), math.cos(roll)]])
     return RigidTransform(about_z @ about_y @ about_x @ _BODY_FROM_OPTICAL, np.array(xyz_m))
+
+
+def angles_from_rotation(ego_from_cam: np.ndarray) -> tuple[float, float, float]:
+    """Yaw, pitch, roll in degrees of a rotation [3, 3], the way back of :func:`ego_from_mounted_cam`.
+
+    A camera that looks straight down or up has no yaw beside its roll: the roll is 0 then.
+    """
+    r = np.asarray(ego_from_cam, np.float64) @ _BODY_FROM_OPTICAL.T
+    level = math.hypot(r[0, 0], r[1, 0])
+    pitch = math.atan2(-r[2, 0], level)
+    if level < 1e-9:
+        return math.degrees(math.atan2(-r[0, 1], r[1, 1])), math.degrees(pitch), 0.0
+    yaw, roll = math.atan2(r[1, 0], r[0, 0]), math.atan2(r[2, 1], r[2, 2])
+    return math.degrees(yaw), math.degrees(pitch), math.degrees(roll)
+
+
+def rotation_from_quaternion(wxyz: Sequence[float]) -> np.ndarray:
+    """[3, 3] of a unit quaternion (w, x, y, z). Raises :class:`UsageError` unless its length is 1, to a thousandth."""
+    quaternion = np.array(wxyz, np.float64)
+    if quaternion.shape != (4,) or not np.isfinite(quaternion).all():
+        raise UsageError(f"wanted a quaternion w, x, y, z of finite numbers, got {list(wxyz)}")
+    length = float(np.linalg.norm(quaternion))
+    if abs(length - 1) > _UNIT_TOLERANCE:
+        raise UsageError(f"the quaternion {list(wxyz)} (w, x, y, z) is no rotation: its length is {length:.4g}, not 1")
+    w, x, y, z = quaternion / length
+    return np.array(
+        [
+            [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
+            [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
+            [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
+        ]
+    )

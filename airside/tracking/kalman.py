@@ -27,8 +27,3 @@ def corrected(
         state + gain @ (xy_m - state[:2]),
         rest @ covariance @ rest.T + gain @ xy_covariance_m2 @ gain.T,
     )
-
-
-def distance2(difference_m: np.ndarray, covariance_m2: np.ndarray) -> float:
-    """Squared Mahalanobis distance of a difference [2]."""
-    return float(difference_m @ np.linalg.solve(covariance_m2, difference_m))

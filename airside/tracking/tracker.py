@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from airside.geometry.uncertainty import mahalanobis2
 from airside.messages import Footprint, Kind, Observation, Track
-from airside.tracking.kalman import corrected, distance2, predicted
+from airside.tracking.kalman import corrected, predicted
 
 ACCELERATION_MPS2 = 1.5  # one sigma: a tractor brakes, a person turns
 SPEED_MPS = 5.0  # one sigma of a new object's velocity around that of the others
@@ -68,7 +69,7 @@ class Tracker:
         for number, item in enumerate(live):
             found = pairs.get(number)
             item = _met(item, observations[found], now_ns) if found is not None else _missed(item)
-            if found is not None or not _is_lost(item.track, now_ns, bool(seen[number])):
+            if found is not None or not _is_lost(item, now_ns, bool(seen[number])):
                 kept.append(item)
         ids = {found: live[number].track.id for number, found in pairs.items()}
         for index, observation in enumerate(observations):
@@ -80,7 +81,8 @@ class Tracker:
         return tuple(item.track for item in kept), tuple(ids[index] for index in range(len(observations)))
 
     def forget_names(self) -> None:
-        """A new bank snapshot: what an object was taken for counts no more, the next observation decides."""
+        """A new bank snapshot: what an object was taken for counts no more. The next observation decides; one that is
+        not seen again where a camera looks was an object to the old bank only."""
         self._live = tuple(replace(item, votes=()) for item in self._live)
 
     def _drift(self) -> np.ndarray:
@@ -111,16 +113,16 @@ def _carried(item: _Live, dt_s: float) -> _Live:
 
 def _assigned(tracks: Sequence[Track], observations: Sequence[Observation]) -> dict[int, int]:
     """Track number -> observation number: the nearest pairs first, each once, none beyond the gate."""
-    pairs = []
-    for number, track in enumerate(tracks):
-        for index, observation in enumerate(observations):
-            spread = track.covariance[:2, :2] + observation.covariance_m2 + np.eye(2) * SHAPE_M**2
-            far2 = distance2(observation.xy_m - track.state[:2], spread)
-            if far2 < GATE2:
-                pairs.append((far2, number, index))
+    if not tracks or not observations:
+        return {}
+    apart = np.stack([o.xy_m for o in observations]) - np.stack([t.state[:2] for t in tracks])[:, None]
+    spread = np.stack([o.covariance_m2 for o in observations]) + np.eye(2) * SHAPE_M**2
+    far2 = mahalanobis2(apart, spread + np.stack([t.covariance[:2, :2] for t in tracks])[:, None])
+    near = np.argwhere(far2 < GATE2)
+    pairs = near[np.argsort(far2[tuple(near.T)], kind="stable")].tolist()
     chosen: dict[int, int] = {}
     taken: set[int] = set()
-    for _, number, index in sorted(pairs):
+    for number, index in pairs:
         if number not in chosen and index not in taken:
             chosen[number] = index
             taken.add(index)
@@ -190,7 +192,10 @@ def _elected(votes: Sequence[_Vote]) -> tuple[Kind, str, bool]:
     return kind, chosen.nearest_class, chosen.protected
 
 
-def _is_lost(track: Track, now_ns: int, looked_at: bool) -> bool:
+def _is_lost(item: _Live, now_ns: int, looked_at: bool) -> bool:
+    track = item.track
+    if looked_at and not item.votes:
+        return True
     limit_s = (LOST_S if track.confirmed else LOST_TENTATIVE_S) if looked_at else UNSEEN_S
     too_vague = float(np.trace(track.covariance[:2, :2])) > FURTHEST_SIGMA_M**2
     return too_vague or (now_ns - track.seen_ns) / 1e9 > limit_s

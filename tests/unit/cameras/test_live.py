@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from airside.cameras.live import LiveCamera
+from airside.cameras.live import LiveCamera, LiveSource
 from airside.errors import InputError, UnavailableError
 
 
@@ -54,9 +54,8 @@ class Device:
 def camera_of(*devices: Device, timeout_s: float = 2.0) -> LiveCamera:
     queue: Iterator[Device] = iter(devices)
     spare = Device([], opens=False)
-    return LiveCamera(
-        lambda: next(queue, spare), name="front", source="invented", timeout_s=timeout_s, reconnect_s=0.01
-    )
+    source = LiveSource(lambda: next(queue, spare), "invented")
+    return LiveCamera(source, name="front", timeout_s=timeout_s, reconnect_s=0.01)
 
 
 def wait_until(condition) -> None:  # type: ignore[no-untyped-def]

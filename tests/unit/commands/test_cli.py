@@ -23,7 +23,8 @@ Call = Callable[..., SimpleNamespace]
     [
         ((), 2, "COMMAND"),
         (("rnu",), 2, "invalid choice: 'rnu'"),
-        (("run",), 2, "SOURCE"),
+        (("run",), 2, "--out"),
+        (("run", "--out", "b"), 2, "SOURCE, or --rig"),
         (("run", "a", "--out", "b", "--max-ticks", "0"), 2, "above 0"),
         (("run", "a", "--out", "b", "--max-ticks", "many"), 2, "above 0"),
         (("run", "a", "--out", "b", "--bnk", "c"), 2, "--bnk"),

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -20,11 +21,13 @@ import pytest
 from airside.alerts.jsonl import read_records
 from airside.bank.store import BankStore
 from airside.cameras.decode import read_image
-from airside.cameras.live import LiveCamera
+from airside.cameras.live import LiveCamera, LiveSource
 from airside.cameras.sources import open_camera
 from airside.commands.engine_choice import ready_engine
-from airside.commands.pacing import bundles_for_ticks
+from airside.commands.feeds import camera_feed
+from airside.commands.run_summary import RunSummary
 from airside.commands.stop_request import StopRequest
+from airside.commands.tick_pictures import CameraPicture
 from airside.commands.watching import watch
 from airside.config import SiteConfig
 from airside.engine.engine import NetworkOutput
@@ -95,8 +98,8 @@ def test_a_rig_gives_ranges(shop: SimpleNamespace, airside: Call) -> None:
     assert any(s["placement"] for r in records for s in r["sightings"])
     rig.write_text(RIG.replace("NAME", "left") + RIG.replace("NAME", "right").split("\n", 1)[1])
     unsaid = airside("run", shop.apron, *shop.common, "--rig", rig, "--out", out)
-    assert unsaid.code == 2
-    assert "left, right" in unsaid.err
+    assert unsaid.code == 3
+    assert "left, right; or say with --camera" in unsaid.err
     assert airside("run", shop.apron, *shop.common, "--rig", rig, "--camera", "right", "--out", out).code == 0
     assert airside("run", shop.apron, *shop.common, "--rig", rig, "--camera", "rear", "--out", out).code == 2
 
@@ -238,7 +241,7 @@ def live() -> Iterator[Callable[..., LiveCamera]]:
 
     def make(frames: int, period_s: float = 0.01) -> LiveCamera:
         device = _Device(frames, period_s)
-        opened.append(LiveCamera(lambda: device, name="front", source="invented", timeout_s=0.5, reconnect_s=0.05))
+        opened.append(LiveCamera(LiveSource(lambda: device, "invented"), name="front", timeout_s=0.5, reconnect_s=0.05))
         return opened[-1]
 
     yield make
@@ -249,14 +252,19 @@ def live() -> Iterator[Callable[..., LiveCamera]]:
 SITE = SiteConfig(tick_ms=50, stale_ms=60)
 
 
+def watched(camera: Any, pipeline: Pipeline, out: Path, **options: Any) -> RunSummary:
+    return watch(camera_feed(camera, SITE.tick_ms), pipeline, out, picture=CameraPicture(False), **options)
+
+
 def pipeline_of(shop: SimpleNamespace) -> Pipeline:
     return Pipeline(load_engine(shop.model, 1), BankStore(shop.bank), site=SITE, rig={"front": None})
 
 
 def test_a_silent_camera_is_blind_every_tick(shop: SimpleNamespace, live: Callable[..., LiveCamera]) -> None:
     told: list[TickRecord] = []
+    pipeline = pipeline_of(shop)
     with live(1) as camera:
-        summary = watch(camera, pipeline_of(shop), shop.path / "out", tick_ms=50, max_ticks=8, on_record=told.append)
+        summary = watched(camera, pipeline, shop.path / "out", max_ticks=8, on_record=told.append)
     records = read_records(shop.path / "out" / "alerts.jsonl")
     assert len(records) == summary.ticks == len(told) == 8
     assert records[0]["valid"]
@@ -272,7 +280,7 @@ def test_a_silent_camera_is_blind_every_tick(shop: SimpleNamespace, live: Callab
 def test_a_camera_as_fast_as_the_ticks_is_never_blind(live: Callable[..., LiveCamera]) -> None:
     items = []
     with live(100, period_s=0.05) as camera:
-        for item in bundles_for_ticks(camera, 150, lambda: False):
+        for item in camera_feed(camera, 150).bundles(lambda: False):
             items.append(item)
             if len(items) == 5:
                 break
@@ -287,7 +295,7 @@ def test_ctrl_c_finishes_the_files(shop: SimpleNamespace) -> None:
             os.kill(os.getpid(), signal.SIGINT)
 
     with open_camera(str(shop.apron)) as camera, StopRequest() as stop:
-        summary = watch(camera, pipeline_of(shop), shop.path / "out", stop=lambda: stop.asked, on_record=press)
+        summary = watched(camera, pipeline_of(shop), shop.path / "out", stop=lambda: stop.asked, on_record=press)
     assert stop.exit_code == 130
     assert signal.getsignal(signal.SIGINT) is before
     assert summary.ticks == 3
@@ -319,6 +327,6 @@ def test_a_network_that_gives_nan_is_blind_not_clear(shop: SimpleNamespace) -> N
 
     pipeline = Pipeline(Broken(), BankStore(shop.bank), site=SITE, rig={"front": None})
     with open_camera(str(shop.apron)) as camera:
-        summary = watch(camera, pipeline, shop.path / "out")
+        summary = watched(camera, pipeline, shop.path / "out")
     assert summary.invalid_ticks == 1
     assert summary.reasons == {"network_not_finite": 1}

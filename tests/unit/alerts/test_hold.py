@@ -1,0 +1,58 @@
+"""Levels rise at once and fall late; a name found ends what was feared."""
+
+from __future__ import annotations
+
+from airside.alerts.hold import Memory, alerts_of
+from airside.config import SiteConfig
+from airside.messages import Kind, Level, Track
+from tests.records import track
+
+SITE = SiteConfig()
+TICK_NS = 200_000_000
+
+
+def levels(*ticks: Track | None) -> list[tuple[Level, bool]]:
+    """The level of each tick's only track, and whether it was held."""
+    memory: Memory = {}
+    told = []
+    for k, seen in enumerate(ticks):
+        alerts, memory = alerts_of([seen] if seen is not None else [], memory, SITE, k * TICK_NS)
+        told += [(alert.level, alert.reasons[-1] == "held") for alert in alerts]
+    return told
+
+
+def at(x_m: float, y_m: float = 0.0, kind: Kind = Kind.UNKNOWN) -> Track:
+    return track(x_m, y_m, footprint_xy_m=(), kind=kind)
+
+
+def test_the_first_stop_is_never_delayed() -> None:
+    assert levels(at(60), at(10)) == [(Level.NOTICE, False), (Level.STOP, False)]
+
+
+def test_a_level_is_kept_for_a_second_and_then_falls() -> None:
+    told = levels(at(10), *[at(10, 9)] * 7)
+    assert told[0] == (Level.STOP, False)
+    assert told[1:5] == [(Level.STOP, True)] * 4
+    assert told[5:] == [(Level.NOTICE, False)] * 3
+
+
+def test_a_level_deserved_again_starts_the_second_anew() -> None:
+    told = levels(at(10), at(10, 9), at(10), *[at(10, 9)] * 5)
+    assert [level for level, _ in told] == [Level.STOP] * 7 + [Level.NOTICE]
+
+
+def test_while_held_it_still_rises() -> None:
+    assert [level for level, _ in levels(at(20), at(20, 9), at(10))] == [Level.SLOW_STOP, Level.SLOW_STOP, Level.STOP]
+
+
+def test_what_has_found_a_name_is_feared_no_more() -> None:
+    assert levels(at(10), at(10, kind=Kind.KNOWN)) == [(Level.STOP, False), (Level.NONE, False)]
+
+
+def test_what_is_gone_is_forgotten() -> None:
+    assert levels(at(10), None, at(10, 9)) == [(Level.STOP, False), (Level.NOTICE, False)]
+
+
+def test_the_most_urgent_comes_first() -> None:
+    alerts, _ = alerts_of([track(50, id=1), track(12, id=2), track(5, id=3)], {}, SITE, 0)
+    assert [alert.track.id for alert in alerts] == [3, 2, 1]

@@ -1,0 +1,237 @@
+"""eval.drive: the plan of all drives, what is kept on disk, the truth in the ego frame, records, report and film."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from airside.config import SiteConfig
+from airside.errors import CorruptError
+from airside.messages import Level
+from eval.drive import stored as stored_module
+from eval.drive.__main__ import main
+from eval.drive.plans import LARGE_M, all_plans, largest_m, quick_plans
+from eval.drive.records import load_records, save_records
+from eval.drive.report import print_table, report_of
+from eval.drive.running import bundle_at
+from eval.drive.stored import StoredDrive, Thing, path_of, read, stored
+from eval.drive.truth import KNOWN_WITHIN_M, truths_of
+from tests.drive_data import alert_at, drive_result, true_object
+from tests.records import tick_record
+from training.apron_drives import KINDS, TICK_S, DrivePlan, DriveTick
+from training.rig_frames import VehiclePose
+
+PLAN = DrivePlan("approach", 3, "day", 25.0, "apron6", "forklift")
+CAMERAS = ("front_narrow", "front_wide", "left", "right", "rear_left", "rear_right")
+
+
+def made_up(ticks: int = 2, **changes: object) -> StoredDrive:
+    """The vehicle at (10, 20) heads along +y; an unknown box 30 m ahead, a bus 10 m to the left, a person far away."""
+    things = (
+        Thing("forklift", True, (3.0, 2.0, 2.4)), Thing("bus", False, (12.0, 3.0, 3.0)),
+        Thing("person", False, (0.5, 0.5, 1.8)),
+    )  # fmt: skip
+    poses = np.array([[10.0, 50.0, np.pi / 2], [0.0, 20.0, 0.0], [10.0, 20.0 + KNOWN_WITHIN_M + 5, 0.0]])
+    pixels = np.zeros((ticks, 6, 3), np.int32)
+    pixels[:, 0, 0], pixels[:, 1, 0] = 980, 196
+    plain = {
+        "plan": PLAN, "cameras": CAMERAS, "size_px": (224, 392), "things": things,
+        "ego": np.tile([10.0, 20.0, np.pi / 2], (ticks, 1)), "poses": np.tile(poses, (ticks, 1, 1)), "pixels": pixels,
+        "boxes": np.zeros((ticks, 6, 3, 4), np.int16), "jpeg": np.zeros(0, np.uint8), "starts": np.zeros(1, np.int64),
+    }  # fmt: skip
+    return StoredDrive(**(plain | changes))
+
+
+# --- plans
+
+
+def test_the_full_plan_has_what_the_aims_need() -> None:
+    plans = all_plans()
+    six = [plan for plan in plans if plan.rig == "apron6"]
+    by_day = [plan for plan in six if plan.kind == "approach" and plan.condition == "day"]
+    assert sum(largest_m(plan.unknown) >= LARGE_M for plan in by_day) >= 20
+    assert sum(largest_m(plan.unknown) < LARGE_M for plan in by_day) >= 10
+    for condition in ("night", "wet"):
+        assert sum(plan.kind == "approach" and plan.condition == condition for plan in six) >= 8
+    assert {plan.kind for plan in plans if plan.rig == "apron8"} >= {"approach", "parked", "stand", "clean"}
+    clean_s = sum(plan.duration_s for plan in plans if plan.kind == "clean")
+    assert clean_s >= 3600
+    assert {plan.kind for plan in plans} == set(KINDS)
+    for kind in ("crossing", "parked", "stand"):
+        assert {plan.condition for plan in plans if plan.kind == kind} >= {"day", "night", "wet"}
+
+
+def test_no_two_drives_are_the_same_and_the_quick_ones_come_first() -> None:
+    plans, quick = all_plans(), quick_plans()
+    assert len({plan.name for plan in plans}) == len(plans)
+    assert len({(plan.kind, plan.number) for plan in plans}) == len(plans)  # the number is the seed
+    assert plans[: len(quick)] == quick
+    assert len(quick) <= 6
+
+
+# --- what is kept
+
+
+def rendered(monkeypatch: pytest.MonkeyPatch, ticks: int = 2) -> list[int]:
+    """Let the simulator be a stand-in; returns a list with an entry for each rendered tick."""
+    done: list[int] = []
+
+    class World:
+        assets = (type("Asset", (), {"family": "forklift", "size_m": (3.0, 2.0, 2.4)})(),)
+
+    class Scene:
+        plan, world = PLAN, World()
+        things = (type("Thing", (), {"item": type("Item", (), {"slot": 0})()})(),)
+
+    def draw(scene: object, rig: object):
+        rng = np.random.default_rng(0)
+        for tick in range(ticks):
+            done.append(tick)
+            rgb = np.repeat(rng.integers(0, 255, (6, 14, 14, 3), np.uint8), 16, axis=1).repeat(28, axis=2)
+            yield DriveTick(
+                VehiclePose(float(tick), 0.0, 0.0), rgb, np.array([[5.0, 0.0, 0.0]]), np.full((6, 1), 7, np.int32),
+                np.zeros((6, 1, 4), np.int16),
+            )  # fmt: skip
+
+    monkeypatch.setattr(stored_module, "drive_scene", lambda plan: Scene())
+    monkeypatch.setattr(stored_module, "drive_ticks", draw)
+    return done
+
+
+def test_a_drive_is_rendered_once_and_comes_back_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done = rendered(monkeypatch)
+    first, second = stored(PLAN, tmp_path), stored(PLAN, tmp_path)
+    assert done == [0, 1]
+    assert second.plan == PLAN
+    assert second.cameras == CAMERAS
+    assert second.things == (Thing("forklift", True, (3.0, 2.0, 2.4)),)
+    assert second.ego[:, 0].tolist() == [0.0, 1.0]
+    for tick in range(2):
+        for one, other in zip(first.pictures(tick), second.pictures(tick), strict=True):
+            assert one.shape == (224, 392, 3)
+            np.testing.assert_array_equal(one, other)
+    rng = np.random.default_rng(0)
+    drawn = np.repeat(rng.integers(0, 255, (6, 14, 14, 3), np.uint8), 16, axis=1).repeat(28, axis=2)
+    assert np.abs(first.pictures(0)[3].astype(int) - drawn[3]).mean() < 6  # JPEG, channels not swapped
+
+
+def test_a_renderer_that_dies_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def dies(scene: object, rig: object):
+        raise KeyboardInterrupt
+        yield
+
+    rendered(monkeypatch)
+    monkeypatch.setattr(stored_module, "drive_ticks", dies)
+    with pytest.raises(KeyboardInterrupt):
+        stored(PLAN, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_another_plan_is_another_file_and_so_is_another_rig(tmp_path: Path) -> None:
+    names = {path_of(plan, tmp_path).name for plan in (PLAN, replace(PLAN, number=4), replace(PLAN, rig="apron8"))}
+    assert len(names) == 3
+
+
+def test_a_damaged_file_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rendered(monkeypatch)
+    stored(PLAN, tmp_path)
+    path = path_of(PLAN, tmp_path)
+    path.write_bytes(path.read_bytes()[:2000])
+    with pytest.raises(CorruptError, match="delete it and run again"):
+        read(path)
+
+
+def test_a_bundle_has_every_camera_at_the_time_of_its_tick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rendered(monkeypatch)
+    bundle = bundle_at(stored(PLAN, tmp_path), 1)
+    assert [frame.camera for frame in bundle.frames] == list(CAMERAS)
+    assert {frame.capture_ns for frame in bundle.frames} == {bundle.now_ns} == {round(2 * TICK_S * 1e9)}
+
+
+# --- truth
+
+
+def test_the_truth_is_in_the_vehicles_own_frame() -> None:
+    box, bus = truths_of(made_up(), SiteConfig())[0]
+    assert box.unknown
+    assert box.range_m == pytest.approx(28.5)
+    assert box.near_xy_m == pytest.approx((28.5, 0.0))
+    assert box.on_path
+    assert box.most_patches == pytest.approx(5.0)
+    assert box.patches[:2] == pytest.approx((5.0, 1.0))
+    assert bus.near_xy_m == pytest.approx((0.0, 4.0), abs=1e-9)  # along its length, to the left
+    assert not bus.on_path  # beside the vehicle, outside the corridor
+    assert not bus.unknown
+
+
+def test_an_object_beside_the_corridor_or_behind_is_not_on_the_path() -> None:
+    drive = made_up()
+    drive.poses[:, 0] = (14.5, 50.0, np.pi / 2)  # 4.5 m to the right, 2 m wide
+    assert not truths_of(drive, SiteConfig())[0][0].on_path
+    drive.poses[:, 0] = (10.0, 5.0, np.pi / 2)
+    assert not truths_of(drive, SiteConfig())[0][0].on_path
+
+
+# --- records and report
+
+
+def test_records_come_back_as_they_were(tmp_path: Path) -> None:
+    alert = alert_at(12.3456, -0.5, Level.STOP, id=9)
+    records = [tick_record(0), tick_record(1, alerts=(alert,), timing_ms={"network": 12.5})]
+    save_records(tmp_path / "a.jsonl", records)
+    back = load_records(tmp_path / "a.jsonl")
+    assert back[0] == records[0]
+    assert back[1].timing_ms == {"network": 12.5}
+    (other,) = back[1].alerts
+    assert (other.level, other.reasons, other.track.id, other.track.kind) == (
+        Level.STOP,
+        alert.reasons,
+        9,
+        alert.track.kind,
+    )
+    np.testing.assert_allclose(other.track.state, alert.track.state, atol=1e-3)
+    assert other.track.footprint_xy_m == alert.track.footprint_xy_m
+
+
+def results() -> list:
+    ranges = (45.0, 36.0, 25.0, 12.0)
+    approach = drive_result(
+        [(true_object(r),) for r in ranges],
+        [(), *((alert_at(r, level=Level.CAUTION),) for r in ranges[1:])],
+    )
+    clean = drive_result([()] * 50, [(alert_at(9.0, 1.0, Level.NOTICE),)] + [()] * 49, kind="clean", name="clean-1")
+    return [approach, clean]
+
+
+def test_the_report_has_the_promised_keys_and_survives_json(capsys: pytest.CaptureFixture[str]) -> None:
+    report = json.loads(json.dumps(report_of(results(), {"engine": "onnxruntime"}, 200.0)))
+    assert {"within_200ms", "age_p99_ms"} <= report["ticks"].keys()
+    assert {"median_relative", "lateral_m"} <= report["position"].keys()
+    assert {"level1", "level2", "level3", "level4", "hours"} <= report["false_per_hour"].keys()
+    assert report["first_alert_m"]["day >=1.5m"]["before_27_m"] == 1
+    assert report["recall_by_range"]["20-27"]["recall"] == 1.0
+    assert report["false_per_hour"]["hours"] == pytest.approx(50 * 0.2 / 3600)
+    assert report["false_per_hour"]["episodes"]["level1"] == 1
+    assert report["false_per_hour_other_drives"]["episodes"]["level1"] == 0
+    reached = {aim["name"].split(",")[0]: aim["reached"] for aim in report["aims"]}
+    assert reached["level 2 before 27 m"]
+    print_table(report)
+    shown = capsys.readouterr().out
+    assert "1/1" in shown
+    assert "NOT reached" not in shown
+
+
+def test_nothing_measured_reaches_nothing() -> None:
+    (_, clean) = results()
+    report = report_of([clean], {}, 200.0)
+    assert [aim["reached"] for aim in report["aims"]][:3] == [False, False, False]
+    print_table(report)
+
+
+def test_an_empty_cache_says_what_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--rendered", "--cache", str(tmp_path)]) == 2
+    assert "leave --rendered out" in capsys.readouterr().err

@@ -1,0 +1,171 @@
+"""The pipeline with several cameras: one pass for all, one object for all, and a camera less is said and never free."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from airside.alerts.jsonl import json_line
+from airside.bank.store import BankStore
+from airside.config import CameraConfig, MountConfig, SiteConfig
+from airside.engine.engine import NetworkOutput
+from airside.engine.onnx import OnnxEngine, load_engine
+from airside.messages import Frame, FrameBundle, HealthState, Kind, Level
+from airside.pipeline import Pipeline
+from airside.workload import Workload
+from tests.builders import TINY_BEV, apron_like_picture, taught_bank, tiny_bundle
+
+RED = (200, 40, 30)
+TICK_NS = 200_000_000
+
+
+def camera(name: str, yaw_deg: float) -> CameraConfig:
+    return CameraConfig(name, 196, 112, 98.0, 98.0, 97.5, 30.0, MountConfig((0.0, 0.0, 1.8), yaw_deg=yaw_deg), 60.0)
+
+
+RIG = {"front": camera("front", 0.0), "rear": camera("rear", 180.0)}
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> OnnxEngine:
+    return load_engine(tiny_bundle(tmp_path_factory.mktemp("rig") / "model", depth=True, bev=True), 1)
+
+
+@pytest.fixture
+def pipeline(engine: OnnxEngine, tmp_path: Path) -> Pipeline:
+    store = BankStore(tmp_path / "bank")
+    store.create(taught_bank(engine), "test", "first")
+    return Pipeline(engine, store, site=SiteConfig(bev_every=1), rig=RIG)
+
+
+def frame(name: str, tick: int, colour: tuple[int, int, int] | None = None, **changes: Any) -> Frame:
+    seed = {"front": 5, "rear": 6}[name]
+    image, _ = apron_like_picture(np.random.default_rng([seed, tick]), colour=colour)
+    return replace(Frame(name, image, tick * TICK_NS, tick), **changes)
+
+
+def bundle(tick: int, *frames: Frame) -> FrameBundle:
+    return FrameBundle(tick * TICK_NS, frames)
+
+
+def both(tick: int, colour: tuple[int, int, int] | None = None) -> FrameBundle:
+    return bundle(tick, frame("front", tick, colour), frame("rear", tick))
+
+
+def test_one_pass_for_all_cameras(pipeline: Pipeline, engine: OnnxEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    passes: list[int] = []
+    real = engine.outputs
+
+    def counted(images: np.ndarray) -> NetworkOutput:
+        passes.append(len(images))
+        return real(images)
+
+    monkeypatch.setattr(engine, "outputs", counted)
+    tick = pipeline.tick(both(1, RED))
+    assert passes == [2]
+    assert [view.frame.camera for view in tick.views] == ["front", "rear"]
+    assert [(c.camera, c.observed, c.health.state) for c in tick.record.cameras] == [
+        ("front", True, HealthState.OK),
+        ("rear", True, HealthState.OK),
+    ]
+    assert {s.camera for s in tick.record.sightings} <= {"front", "rear"}
+    json_line(tick.record)
+
+
+def test_a_thing_ahead_is_tracked_and_its_sighting_has_its_level(pipeline: Pipeline) -> None:
+    seen = [pipeline.tick(bundle(k, frame("front", 1, RED, index=k, capture_ns=k * TICK_NS))) for k in range(1, 4)]
+    unknown = [[a for a in tick.record.alerts if a.track.kind is Kind.UNKNOWN] for tick in seen]
+    assert all(unknown)
+    assert [alerts[0].track.confirmed for alerts in unknown] == [False, True, True]
+    assert len({alerts[0].track.id for alerts in unknown}) == 1
+    first = unknown[-1][0]
+    (sighting,) = [s for s in seen[-1].record.sightings if s.track_id == first.track.id]
+    assert (sighting.level, sighting.reasons) == (first.level, first.reasons)
+    assert sighting.placement is not None
+    assert first.track.range_m == pytest.approx(sighting.placement.range_m, rel=0.2)
+    assert seen[-1].record.level >= Level.NOTICE
+
+
+def test_a_camera_that_is_not_there_is_said_and_its_side_is_never_free(pipeline: Pipeline) -> None:
+    tick = pipeline.tick(bundle(1, frame("front", 1)))
+    assert (tick.record.health.state, tick.record.health.reasons) == (HealthState.DEGRADED, ("rear_no_frame",))
+    assert tick.record.valid
+    assert tick.occupancy is not None
+    behind = TINY_BEV.grid.centres_xy_m()[..., 0] < 0
+    assert (tick.occupancy.cells[behind] == -1).all()
+    assert (tick.occupancy.cells[~behind] >= 0).any()
+    whole = pipeline.tick(both(2)).occupancy
+    assert whole is not None
+    assert (whole.cells[behind] >= 0).any()  # and is back without a restart
+
+
+def test_without_the_cameras_ahead_the_vehicle_is_blind(pipeline: Pipeline) -> None:
+    record = pipeline.tick(bundle(1, frame("rear", 1))).record
+    assert (record.valid, record.health.state, record.health.reasons) == (
+        False,
+        HealthState.BLIND,
+        ("front_no_frame",),
+    )
+    nothing = pipeline.tick(bundle(2))
+    assert (nothing.record.health.state, nothing.occupancy, nothing.views) == (HealthState.BLIND, None, ())
+    assert nothing.record.expires_ns > nothing.record.now_ns
+
+
+def test_a_stale_frame_is_not_looked_at_again(pipeline: Pipeline) -> None:
+    first = bundle(1, frame("front", 1), frame("rear", 1))
+    pipeline.tick(first)
+    fresh = frame("front", 2)
+    waiting = pipeline.tick(bundle(2, fresh, first.frames[1])).record
+    assert (waiting.cameras[1].observed, waiting.health.state) == (False, HealthState.OK)
+    late = pipeline.tick(bundle(3, frame("front", 3), first.frames[1]))
+    assert (late.record.cameras[1].health.reasons, late.record.health.state) == (("stale",), HealthState.DEGRADED)
+
+
+def test_a_camera_left_out_is_looked_at_in_its_turn(pipeline: Pipeline) -> None:
+    shed = Workload(skipped=frozenset({"rear"}))
+    assert [s.observed for s in pipeline.tick(both(1), shed).record.cameras] == [True, False]
+    # The same picture is still new to the camera's turn.
+    again = bundle(1, frame("front", 2, capture_ns=TICK_NS), frame("rear", 1))
+    assert [s.observed for s in pipeline.tick(again).record.cameras] == [True, True]
+
+
+def test_depth_is_left_out_where_there_is_too_much_to_do(pipeline: Pipeline) -> None:
+    tick = pipeline.tick(both(1, RED), Workload(depth=False))
+    assert all(view.depth_m is None for view in tick.views)
+    assert any(s.placement is not None for s in tick.record.sightings)  # from the ground
+
+
+def test_the_same_recording_gives_the_same_records(engine: OnnxEngine, tmp_path: Path) -> None:
+    def run(name: str) -> list[str]:
+        store = BankStore(tmp_path / name)
+        store.create(taught_bank(engine), "test", "first")
+        pipeline = Pipeline(engine, store, site=SiteConfig(), rig=RIG)
+        records = [pipeline.tick(both(k, RED if k % 3 else None)).record for k in range(1, 9)]
+        return [json_line(replace(record, bank_snapshot="")) for record in records]
+
+    assert run("one") == run("two")
+
+
+def test_a_registered_object_is_no_alert_from_the_next_tick_on(pipeline: Pipeline, monkeypatch: Any) -> None:
+    seen = [pipeline.tick(bundle(k, frame("front", 1, RED, index=k, capture_ns=k * TICK_NS))) for k in range(1, 7)]
+    assert seen[-1].record.level > Level.NOTICE
+    store: BankStore = pipeline._store
+    taught = seen[-1].views[0]
+
+    def with_red(bank: Any) -> Any:
+        from airside.enrolment.enrol import enrol
+        from airside.enrolment.support import SupportImage, mask_from_box
+
+        rng = np.random.default_rng(9)
+        shown = [apron_like_picture(rng, colour=RED) for _ in range(5)]
+        support = [SupportImage("", image, mask_from_box(box, image.shape[:2], "")) for image, box in shown]
+        return enrol(bank, pipeline._engine, "tug", support, boxed=True)[0]
+
+    store.commit(with_red, "test", "tug")
+    after = pipeline.tick(bundle(7, replace(taught.frame, index=7, capture_ns=7 * TICK_NS)))
+    assert after.record.level <= Level.NOTICE
+    assert "tug" in {alert.track.name for alert in after.record.alerts}
