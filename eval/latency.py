@@ -34,7 +34,7 @@ from airside.cameras.fit import fit_to_network
 from airside.cameras.sources import open_camera
 from airside.engine.bundle import open_bundle
 from airside.engine.engine import Engine
-from airside.engine.engines import ENGINES, load_named
+from airside.engine.engines import ENGINES, engine_kind, load_named
 from airside.engine.machine import processor
 from airside.errors import AirsideError, UsageError
 from eval import latency_networks as networks
@@ -188,7 +188,7 @@ def ratios(found: Mapping[str, Mapping[int, Measured]]) -> dict[str, Any]:
 
 def aims(found: Mapping[str, Mapping[int, Measured]]) -> Iterator[Aim]:
     """The rows that were measured. Reduced precision counts where it is among :data:`PASSED`."""
-    ratio, float32 = ratios(found), [name for name in PASSED if ENGINES[name].precision == "float32"]
+    ratio, float32 = ratios(found), [name for name in PASSED if engine_kind(name).precision == "float32"]
     for name, most in (("vit_s", 0.15), (COMPARED, 0.10)):
         shares = [m.outside(e) for m in found.get(name, {}).values() if (e := m.fastest(PASSED)) is not None]
         if shares:
