@@ -23,7 +23,7 @@ from eval.tensorrt_gate import NETWORKS, SIZE_PX, Network, TokensAndDepth, rig
 
 MINI = "airside-mini"
 TOKENS_B = "vit_b_tokens"  # ViT-B for tokens alone: what AnomalyDINO does
-DEPTH_MAX_M = 80.0
+DEPTH_MAX_M = 80
 
 
 def bundle_of(name: str, cache: Path) -> Path:
