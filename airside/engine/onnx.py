@@ -13,6 +13,8 @@ from airside.engine.bundle_engine import BEV_INPUTS, BEV_OUTPUTS, BundleEngine, 
 from airside.engine.spread import SpreadNetwork, thread_count
 from airside.errors import CorruptError
 
+onnxruntime.disable_telemetry_events()  # a vehicle tells nobody but its planner
+
 
 class OnnxNetwork:
     """One onnxruntime session of ``threads``; any number of threads may call it.

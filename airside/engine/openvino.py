@@ -11,6 +11,7 @@ import numpy as np
 
 from airside.engine.bundle import Bundle
 from airside.engine.bundle_engine import BEV_INPUTS, BEV_OUTPUTS, BundleEngine, network_outputs, require_names
+from airside.engine.optional import optional_library
 from airside.engine.spread import SpreadNetwork, thread_count
 from airside.errors import CorruptError, UnavailableError
 
@@ -61,13 +62,11 @@ class OpenVinoEngine(BundleEngine):
     """Both networks of a bundle. The bird's-eye view always runs in float32: in bfloat16 its sums over many points
     moved a probability by 0.11, and it is a small part of the time.
 
-    Raises :class:`UnavailableError` where this processor does not have ``precision``.
+    Raises :class:`UnavailableError` where OpenVINO does not load, or this processor does not have ``precision``.
     """
 
     def __init__(self, bundle: Bundle, precision: str, threads: int = 0) -> None:
-        import openvino  # optional, and slow to import
-
-        core = openvino.Core()
+        core = optional_library("openvino", "airside[openvino]").Core()
         if _ABILITY_FROM_HINT[precision] not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
             raise UnavailableError(f"this processor has no {precision} for OpenVINO; use --engine openvino")
         bev, m, threads = None, bundle.manifest, thread_count(threads)
