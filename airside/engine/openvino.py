@@ -12,6 +12,7 @@ import numpy as np
 from airside.engine.bundle import Bundle
 from airside.engine.bundle_engine import BEV_INPUTS, BEV_OUTPUTS, BundleEngine, network_outputs, require_names
 from airside.engine.optional import optional_library
+from airside.engine.pruned import pruned
 from airside.engine.spread import SpreadNetwork, thread_count
 from airside.errors import CorruptError, UnavailableError
 
@@ -71,21 +72,24 @@ class OpenVinoEngine(BundleEngine):
             raise UnavailableError(f"this processor has no {precision} for OpenVINO; use --engine openvino")
         bev, m, threads = None, bundle.manifest, thread_count(threads)
 
-        def compiled(at_once: int) -> OpenVinoNetwork:
-            return OpenVinoNetwork(
-                core,
-                bundle.network,
-                bundle.path / "model.onnx",
-                precision=precision,
-                threads=threads,
-                takes=("images",),
-                gives=network_outputs(m),
-                at_once=at_once,
-                shape=(1, m.height_px, m.width_px, 3),
-            )
+        def spread(network: bytes, gives: Sequence[str]) -> SpreadNetwork:
+            def compiled(at_once: int) -> OpenVinoNetwork:
+                return OpenVinoNetwork(
+                    core,
+                    network,
+                    bundle.path / "model.onnx",
+                    precision=precision,
+                    threads=threads,
+                    takes=("images",),
+                    gives=gives,
+                    at_once=at_once,
+                    shape=(1, m.height_px, m.width_px, 3),
+                )
 
-        alone = compiled(1)
-        network = SpreadNetwork(alone, lambda: alone if threads == 1 else compiled(threads), threads)
+            alone = compiled(1)
+            return SpreadNetwork(alone, lambda: alone if threads == 1 else compiled(threads), threads)
+
+        model = spread(bundle.network, network_outputs(m))
         if bundle.bev_network is not None:
             bev = OpenVinoNetwork(
                 core,
@@ -96,4 +100,4 @@ class OpenVinoEngine(BundleEngine):
                 takes=BEV_INPUTS,
                 gives=BEV_OUTPUTS,
             )
-        super().__init__(bundle, network, bev)
+        super().__init__(bundle, model, bev, lambda: spread(pruned(bundle.network, ("tokens",)), ("tokens",)))

@@ -75,17 +75,22 @@ class Comparison:
 
 
 def compare(engine: Engine, stored: StoredOutputs) -> tuple[Comparison, ...]:
-    """Run ``engine`` on the stored inputs: one comparison an output, the worse one of the first picture alone, which
-    engines may compute another way, and of all together."""
-    alone, found = engine.outputs(stored.images[:1]), engine.outputs(stored.images)
+    """Run ``engine`` on the stored inputs: one comparison an output, the worst one of all pictures together and of
+    what engines may compute another way: the first picture alone, and tokens alone."""
+    tokens, alone, found = (
+        engine.tokens(stored.images),
+        engine.outputs(stored.images[:1]),
+        engine.outputs(stored.images),
+    )
     came: dict[str, np.ndarray | None] = {"tokens": found.tokens, "depth": found.depth}
     if stored.view is not None:
         maps = engine.bev(stored.outputs["tokens"], stored.view)
         came |= {"bev": maps.layers, "depth_probability": maps.depth_probability}
     compared = {name: comparison_of(name, came[name], wanted) for name, wanted in stored.outputs.items()}
-    for name, value in (("tokens", alone.tokens), ("depth", alone.depth)):
+    for name, value in (("tokens", tokens), ("tokens", alone.tokens), ("depth", alone.depth)):
         if name in compared:
-            compared[name] = _worse(compared[name], comparison_of(name, value, stored.outputs[name][:1]))
+            wanted = stored.outputs[name] if value is tokens else stored.outputs[name][:1]
+            compared[name] = _worse(compared[name], comparison_of(name, value, wanted))
     return tuple(compared.values())
 
 
