@@ -21,6 +21,7 @@ from airside.errors import AirsideError, StorageError, UsageError
 COMMANDS = {
     "demo": "see it work: an unknown vehicle is flagged, taught from five pictures, and named",
     "run": "watch a folder, a video, a camera or a stream, and write what is seen",
+    "replay": "run a recorded drive again and compare its alerts",
     "register": "teach a bank a new class from 5 to 20 pictures",
     "bank": "look at a bank's versions; go back, compare, verify, move to another model",
     "rig": "make a rig file from a calibration, or look at what its cameras see",

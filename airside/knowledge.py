@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from airside.bank.bank import ClassKind, PrototypeBank
+from airside.bank.bank import Calibration, ClassKind, PrototypeBank
 from airside.bank.search import PrototypeIndex
 from airside.messages import OodMap
 from airside.ood.calibration import TailModel
+from airside.ood.path import PATH
 from airside.ood.scoring import Scorer, ood_map, scorer
 
 
@@ -27,12 +28,14 @@ class Knowledge:
     protected: frozenset[str]
     threshold: float  # on the region score
     calibrated: bool
+    path_threshold: float | None  # on the path's patches; ``None``: not calibrated, the path is looked at as all else
 
 
 def knowledge_from_bank(bank: PrototypeBank, snapshot: str, method: str) -> Knowledge:
     """Prepare ``bank`` for ``method``; without a calibration of its own the method's stand-in threshold is used."""
     rule = scorer(method)
-    own = next((c for c in bank.calibrations if c.method == method and np.isfinite(c.threshold)), None)
+    own = _calibration(bank, method)
+    path = _calibration(bank, method + PATH)
     return Knowledge(
         snapshot=snapshot,
         model_fingerprint=bank.model_fingerprint,
@@ -44,7 +47,12 @@ def knowledge_from_bank(bank: PrototypeBank, snapshot: str, method: str) -> Know
         protected=frozenset(c.name for c in bank.classes if c.protected),
         threshold=own.threshold if own is not None else rule.uncalibrated_threshold,
         calibrated=own is not None,
+        path_threshold=path.threshold if path is not None else None,
     )
+
+
+def _calibration(bank: PrototypeBank, method: str) -> Calibration | None:
+    return next((c for c in bank.calibrations if c.method == method and np.isfinite(c.threshold)), None)
 
 
 def map_from_tokens(tokens: np.ndarray, knowledge: Knowledge) -> OodMap:

@@ -77,6 +77,7 @@ class Region:
     patches: float  # size in patches
     box_px: Box  # in the frame's pixels
     outline_px: np.ndarray  # [K, 2] float32 closed outline in the frame's pixels
+    faint: bool = False  # unknown by the path's own, lower threshold alone
 
     @property
     def name(self) -> str:
@@ -132,7 +133,7 @@ class Observation:
     """One object on the ground in one tick, from all the sightings that show it.
 
     ``xy_m`` [2] and ``covariance_m2`` [2, 2] float64 are its near side in the ego frame; ``sightings`` number those of
-    the tick.
+    the tick. ``faint``: all of them are.
     """
 
     kind: Kind
@@ -146,6 +147,7 @@ class Observation:
     ood_score: float
     cameras: tuple[str, ...]
     sightings: tuple[int, ...]
+    faint: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +172,7 @@ class Track:
     cameras: tuple[str, ...]
     first_ns: int
     seen_ns: int
+    faint: bool = False  # no newer observation was more than faint
 
     @property
     def name(self) -> str:

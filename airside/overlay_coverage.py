@@ -176,7 +176,7 @@ def _draw_panel(panel: np.ndarray, coverage: Coverage, name: str, notes: Sequenc
             put_text(panel, f"and {count - row} more", MARGIN + 22, middle, 15, MUTED)
             break
         fill_round(panel, (MARGIN, middle - 7, MARGIN + 14, middle + 7), 4, colour)
-        put_text(panel, shortened(view.name, 190, 17, SEMIBOLD), MARGIN + 24, middle, 17, TEXT, SEMIBOLD)
+        put_text(panel, shortened(view.name, 172, 17, SEMIBOLD), MARGIN + 24, middle, 17, TEXT, SEMIBOLD)
         enough = view.patches_at_27_m >= _ARC_PATCHES
         ground = "none" if view.ground_from_m is None else f"{view.ground_from_m:.1f} m on"
         figures = (f"{view.fov_deg[0]:.0f}° x {view.fov_deg[1]:.0f}°", f"{view.deg_per_patch:.1f}°",

@@ -9,10 +9,11 @@ import numpy as np
 
 from airside.config import SiteConfig
 from airside.fusion.mounted import MountedView
-from airside.fusion.viewpoint import Viewpoint
+from airside.fusion.viewpoint import Viewpoint, path_of
 from airside.health import scene_health
 from airside.knowledge import Knowledge, map_from_tokens
 from airside.messages import Frame, Health, Kind, NetworkInput, OodMap, Region
+from airside.ood.path import faint_regions, patches_in_boxes
 from airside.ood.refine import guided_upsample
 from airside.ood.regions import RegionRules, find_regions
 
@@ -65,6 +66,11 @@ def perceived(
         score_map, pixel_score, knowledge.threshold, net, knowledge.kinds, tokens=tokens, rules=rules
     )
     clock.lap("regions")
+    if point is not None and knowledge.path_threshold is not None:
+        path = path_of(point.view, site.corridor_half_width_m, site.caution_distance_m)
+        taken = patches_in_boxes([r.box_px for r in regions if r.kind is Kind.UNKNOWN], net)
+        regions = (*regions, *faint_regions(score_map, path, knowledge.path_threshold, taken, net))
+        clock.lap("path")
     scene = scene_health(score_map.ood_score, net.observed, knowledge.threshold, site.scene_novelty_limit)
     if scene.reasons:  # a new scene is said once, not as a hundred objects
         regions = tuple(region for region in regions if region.kind is Kind.KNOWN)

@@ -41,6 +41,7 @@ from airside.messages import (
     Level,
     NetworkInput,
     Occupancy,
+    Placement,
     Sighting,
     TickRecord,
 )
@@ -228,13 +229,19 @@ class Pipeline:
         return self._viewpoints.get(key)
 
     def _placed(self, views: Sequence[CameraView]) -> list[Sighting]:
-        """Every region with its place; levels follow."""
-        return [
-            Sighting(v.frame.camera, region, place(region, v.view, v.depth_m) if v.view is not None else None,
-                     Level.NONE, ())
-            for v in views
-            for region in v.regions
-        ]  # fmt: skip
+        """Every region with its place, levels follow; of what is faint only what stands in the path."""
+        found = []
+        for view in views:
+            for region in view.regions:
+                placement = place(region, view.view, view.depth_m) if view.view is not None else None
+                if not region.faint or (placement is not None and self._in_path(placement)):
+                    found.append(Sighting(view.frame.camera, region, placement, Level.NONE, ()))
+        return found
+
+    def _in_path(self, placement: Placement) -> bool:
+        x_m, y_m, _ = placement.xyz_ego_m
+        near = placement.range_m <= self.site.caution_distance_m
+        return near and x_m > 0 and abs(y_m) <= self.site.corridor_half_width_m
 
     def _alerts(
         self, sightings: Sequence[Sighting], views: Sequence[CameraView], now_ns: int

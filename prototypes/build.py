@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from airside.bank.bank import Calibration, ClassKind, PrototypeBank
 from airside.bank.store import BankStore
+from airside.config import SiteConfig
 from airside.engine.engine import Engine
 from airside.engine.onnx import load_engine
 from airside.enrolment.learn import learn_class
 from airside.errors import InputError
+from airside.geometry.camera_model import PinholeCamera
+from airside.geometry.path import path_patches
+from airside.geometry.transforms import ego_from_mounted_cam
 from airside.knowledge import knowledge_from_bank, map_from_tokens
-from airside.ood.conformal import threshold_from_clean
+from airside.ood.conformal import clean_frames_needed, threshold_from_clean
 from airside.ood.evidence import frame_region_score
+from airside.ood.path import PATH, path_score
 from airside.ood.scoring import METHODS
 from prototypes.collect import Collector
 from training.apron.bulk import render_plans
 from training.apron.families import PROTECTED
 from training.apron.frames import SEED_BANK, SEED_CALIBRATION, WorldPlan
-from training.apron.renderer import STUFF
+from training.apron.renderer import STUFF, View
 
 ALPHA = 0.01  # promised share of clean frames that alarm
+ALPHA_PATH = 0.10  # promised share of clean paths in which a single frame finds something unfamiliar
 GUARD_TOKENS = 512  # patches kept for each guarded group
 BANK_WORLDS, CALIBRATION_WORLDS, FRAMES_PER_WORLD = 30, 60, 12
 
@@ -84,26 +90,52 @@ def calibrate(
 ) -> tuple[Calibration, ...]:
     """A site threshold for every scoring method, from rendered frames with nothing unknown in them."""
 
-    def clean() -> Iterator[tuple[np.ndarray, None]]:
+    def clean() -> Iterator[Clean]:
         for done, (_, frames) in enumerate(render_plans(plans, cache=cache), 1):
-            yield from ((frame.rgb, None) for frame in frames)
+            yield from (Clean(frame.rgb, path=path_in(frame.view, engine.manifest.patch_px)) for frame in frames)
             report("clean frames", done, len(plans))
 
     return thresholds(engine, bank, clean(), alpha)
 
 
-def thresholds(
-    engine: Engine, bank: PrototypeBank, clean: Iterable[tuple[np.ndarray, np.ndarray | None]], alpha: float
-) -> tuple[Calibration, ...]:
-    """A site threshold for every scoring method, from the greatest region score of each clean picture: ``clean`` gives
-    pictures at the network's size and which patches [Hp, Wp] bool are observed (``None``: all)."""
+@dataclass(frozen=True, slots=True)
+class Clean:
+    """A picture at the network's size with nothing unknown in it; which patches [Hp, Wp] bool are observed (``None``:
+    all), and in which the path ahead runs (``None``: nobody knows)."""
+
+    image: np.ndarray
+    observed: np.ndarray | None = None
+    path: np.ndarray | None = None
+
+
+def thresholds(engine: Engine, bank: PrototypeBank, clean: Iterable[Clean], alpha: float) -> tuple[Calibration, ...]:
+    """A site threshold for every scoring method, from the greatest region score of each clean picture, and one for the
+    path ahead, which is looked at more closely, from those that show a path."""
     ways = {method: knowledge_from_bank(bank, "", method) for method in METHODS}
     scores: dict[str, list[float]] = {method: [] for method in METHODS}
-    for image, observed in clean:
-        tokens = engine.tokens(image[None])[0]
+    paths: dict[str, list[float]] = {method + PATH: [] for method in METHODS}
+    for frame in clean:
+        tokens = engine.tokens(frame.image[None])[0]
         for method, way in ways.items():
-            scores[method].append(frame_region_score(map_from_tokens(tokens, way), observed))
-    return tuple(Calibration(m, threshold_from_clean(s, alpha), alpha, len(s)) for m, s in scores.items())
+            score_map = map_from_tokens(tokens, way)
+            scores[method].append(frame_region_score(score_map, frame.observed))
+            if frame.path is not None and frame.path.any():
+                paths[method + PATH].append(path_score(score_map.ood_score, frame.path))
+    enough = {name: found for name, found in paths.items() if len(found) >= clean_frames_needed(ALPHA_PATH)}
+    return tuple(
+        Calibration(name, threshold_from_clean(found, share), share, len(found))
+        for kind, share in ((scores, alpha), (enough, ALPHA_PATH))
+        for name, found in kind.items()
+    )
+
+
+def path_in(view: View, patch_px: int) -> np.ndarray:
+    """[Hp, Wp] bool: the path of a vehicle that carries this camera at its front, by an untouched site's settings."""
+    site, middle = SiteConfig(), ((view.width_px - 1) / 2, (view.height_px - 1) / 2)
+    camera = PinholeCamera(view.focal_px, view.focal_px, *middle, view.width_px, view.height_px)
+    pitch_deg, roll_deg = float(np.degrees(view.pitch_rad)), float(np.degrees(view.roll_rad))
+    pose = ego_from_mounted_cam((0.0, 0.0, view.xyz_m[2]), yaw_deg=0.0, pitch_deg=pitch_deg, roll_deg=roll_deg)
+    return path_patches(camera, pose, patch_px, site.corridor_half_width_m, site.caution_distance_m)
 
 
 def build_apron(

@@ -14,7 +14,7 @@ from airside.engine.engine import Engine
 from airside.engine.onnx import load_engine
 from airside.enrolment.learn import learn_class
 from airside.errors import InputError
-from prototypes.build import GUARD_TOKENS, Report, sample_tokens, thresholds
+from prototypes.build import GUARD_TOKENS, Clean, Report, sample_tokens, thresholds
 from prototypes.collect import Collector
 from prototypes.curate import Curation, curated
 from prototypes.labelled import UNLABELLED, LabelledPicture, LabelledSet
@@ -94,10 +94,10 @@ def build_labelled(
         collector.tokens, taken_out = curated(collector.tokens)
     bank = learn_labelled(engine, labelled, collector)
 
-    def clean() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def clean() -> Iterator[Clean]:
         for done, picture in enumerate(pictures[kept:], 1):
             net, _ = picture.for_network(engine.manifest, labelled.unlabelled)
-            yield net.image, net.observed
+            yield Clean(net.image, net.observed)
             report("clean pictures", done, len(pictures) - kept)
 
     bank = replace(bank, calibrations=thresholds(engine, bank, clean(), alpha))

@@ -12,6 +12,7 @@ from mcap.writer import CompressionType
 from mcap.writer import Writer as McapWriter
 from rosbags.rosbag2 import StoragePlugin
 from rosbags.rosbag2 import Writer as BagWriter
+from rosbags.rosbag2.enums import CompressionFormat, CompressionMode
 from rosbags.typesys import Stores, get_typestore
 
 from tests.picture_files import encoded, flat
@@ -48,7 +49,7 @@ def compressed(topic: str, log_ns: int, level: int = 0, *, stamp_ns: int | None 
     return Stored(topic, log_ns, COMPRESSED, _cdr(message, COMPRESSED))
 
 
-def raw(topic: str, log_ns: int, pixels: np.ndarray, encoding: str, *, pad: int = 0, **changes: Any) -> Stored:
+def raw(topic: str, log_ns: int, pixels: np.ndarray, encoding: str, /, *, pad: int = 0, **changes: Any) -> Stored:
     """``pixels`` [H, W, bytes] uint8; ``pad`` bytes behind every row."""
     height, width = pixels.shape[:2]
     rows = np.pad(pixels.reshape(height, -1), ((0, 0), (0, pad)), constant_values=77)
@@ -75,15 +76,17 @@ def drive(cameras: Iterable[str], frames: int = 10, period_ms: int = 100) -> lis
     for i in range(frames):
         for c, camera in enumerate(cameras):
             log_ns = START_NS + (i * period_ms + 20 * c) * MS
-            messages.append(compressed(f"/{camera}/image_raw/compressed", log_ns, 10 * i + c))
+            messages.append(compressed(f"/{camera}/image_raw/compressed", log_ns, (10 * i + c) % 256))
             messages.append(info(f"/{camera}/camera_info", log_ns))
     return messages
 
 
-def write_rosbag(folder: Path, messages: Iterable[Stored], plugin: str = "sqlite3", compress: Any = None) -> Path:
+def write_rosbag(
+    folder: Path, messages: Iterable[Stored], plugin: str = "sqlite3", compress: CompressionMode | None = None
+) -> Path:
     writer = BagWriter(folder, version=9, storage_plugin=StoragePlugin[plugin.upper()])
     if compress is not None:
-        writer.set_compression(compress, BagWriter.CompressionFormat.ZSTD)
+        writer.set_compression(compress, CompressionFormat.ZSTD)
     with writer:
         connections: dict[str, Any] = {}
         for message in messages:

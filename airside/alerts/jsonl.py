@@ -39,7 +39,7 @@ _TICK_KEYS: _Types = {
 _CAMERA_KEYS: _Types = {"camera": str, "health": dict, "capture_ns": (int, type(None)), "observed": bool}
 _SIGHTING_KEYS: _Types = {
     "camera": str, "kind": str, "name": str, "nearest_class": str, "similarity": _NUMBER, "ood_score": _NUMBER,
-    "patches": _NUMBER, "box_px": list, "outline_px": list, "placement": (dict, type(None)),
+    "faint": bool, "patches": _NUMBER, "box_px": list, "outline_px": list, "placement": (dict, type(None)),
     "track_id": (int, type(None)), "level": int, "level_name": str, "reasons": list,
 }  # fmt: skip
 _PLACEMENT_KEYS: _Types = {
@@ -47,7 +47,7 @@ _PLACEMENT_KEYS: _Types = {
     "covariance_m2": list, "height_m": _NUMBER,
 }  # fmt: skip
 _ALERT_KEYS: _Types = {
-    "id": int, "kind": str, "name": str, "nearest_class": str, "protected": bool, "confirmed": bool,
+    "id": int, "kind": str, "name": str, "nearest_class": str, "protected": bool, "confirmed": bool, "faint": bool,
     "range_m": _NUMBER, "bearing_rad": _NUMBER, "xy_ego_m": list, "velocity_mps": list, "covariance_m2": list,
     "footprint_xy_m": list, "height_m": _NUMBER, "similarity": _NUMBER, "ood_score": _NUMBER, "cameras": list,
     "first_ns": int, "seen_ns": int, "level": int, "level_name": str, "reasons": list,
@@ -186,6 +186,7 @@ def _sighting(sighting: Sighting) -> dict[str, Any]:
         "nearest_class": region.nearest_class,
         "similarity": round(float(region.similarity), 4),
         "ood_score": round(float(region.ood_score), 6),
+        "faint": bool(region.faint),
         "patches": round(float(region.patches), 2),
         "box_px": _rounded(region.box_px, 1),
         "outline_px": np.round(np.asarray(region.outline_px, np.float64), 1).tolist(),
@@ -215,6 +216,7 @@ def _alert(alert: Alert) -> dict[str, Any]:
         "nearest_class": track.nearest_class,
         "protected": bool(track.protected),
         "confirmed": bool(track.confirmed),
+        "faint": bool(track.faint),
         "range_m": round(track.range_m, 3),
         "bearing_rad": round(track.bearing_rad, 5),
         "xy_ego_m": _rounded(track.state[:2], 3),

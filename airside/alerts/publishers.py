@@ -55,7 +55,8 @@ class FanOut:
         self._say = say
 
     def publish(self, record: TickRecord, occupancy: Occupancy | None = None) -> None:
-        """``record`` to all. Raises nothing."""
+        """A tick's ``record`` to all. Predicted ones do not come here: :mod:`airside.alerts.between_ticks` sends them
+        itself. Raises nothing."""
         for member in self._members:
             text = member.attempt(lambda publisher: publisher.publish(record, occupancy))
             if text is not None:

@@ -1,8 +1,9 @@
 """A tick record as ROS 2 messages: pure functions, one a topic.
 
-Frame and clock: every header says ``base_link`` (the ego frame) and the capture time. airside counts monotonic
-nanoseconds; ``offset_ns`` (see :func:`ros_clock_offset_ns`) is added to each to give the ROS system clock, one offset
-a process, so that differences stay exact whatever the system clock does.
+Frame and clock: every header says ``base_link`` (the ego frame) and the time at which the positions hold: the capture,
+or, of a predicted record, the moment it was predicted for. airside counts monotonic nanoseconds; ``offset_ns`` (see
+:func:`ros_clock_offset_ns`) is added to each to give the ROS system clock, one offset a process, so that differences
+stay exact whatever the system clock does.
 
 What a planner needs and the perception types have no field for (level, reasons, validity, expiry, sequence, age, bank
 and model) is in :func:`diagnostics`, complete in one message, and once more as JSON in ``/airside/tick``.
@@ -62,7 +63,7 @@ def detections(types: Ros2Types, record: TickRecord, offset_ns: int) -> Any:
     ``bbox`` is the smallest rectangle round the footprint, its height above the ground. The one result is the name
     (``unknown`` where it is), its score in [0, 1] and, as pose, the tracked point: the near side, with its covariance.
     """
-    header = _header(types, record.capture_ns + offset_ns)
+    header = header_at(types, _holds_at_ns(record) + offset_ns)
     return types.make(
         DETECTIONS, header=header, detections=[_detection(types, alert.track, header) for alert in record.alerts]
     )
@@ -71,7 +72,7 @@ def detections(types: Ros2Types, record: TickRecord, offset_ns: int) -> Any:
 def detected_objects(types: Ros2Types, record: TickRecord, offset_ns: int) -> Any:
     """``autoware_perception_msgs/DetectedObjects``. No twist is given: Autoware's is over the ground, ours relative
     to the vehicle, whose own speed is not known here."""
-    header = _header(types, record.capture_ns + offset_ns)
+    header = header_at(types, _holds_at_ns(record) + offset_ns)
     return types.make(OBJECTS, header=header, objects=[_object(types, alert.track) for alert in record.alerts])
 
 
@@ -88,7 +89,7 @@ def occupancy_grid(types: Ros2Types, occupancy: Occupancy, capture_ns: int, offs
         origin=_pose(types, (*occupancy.corner_xy_m, 0.0)),
     )
     data = np.ascontiguousarray(occupancy.cells.T, np.int8).ravel()
-    return types.make(GRID, header=_header(types, capture_ns + offset_ns), info=info, data=data)
+    return types.make(GRID, header=header_at(types, capture_ns + offset_ns), info=info, data=data)
 
 
 def diagnostics(types: Ros2Types, record: TickRecord, offset_ns: int, sequence: int) -> Any:
@@ -108,7 +109,7 @@ def diagnostics(types: Ros2Types, record: TickRecord, offset_ns: int, sequence: 
             if sighting.track_id is None and sighting.level > Level.NONE
         ),
     ]
-    return types.make(DIAGNOSTICS, header=_header(types, record.capture_ns + offset_ns), status=statuses)
+    return types.make(DIAGNOSTICS, header=header_at(types, _holds_at_ns(record) + offset_ns), status=statuses)
 
 
 def tick_text(types: Ros2Types, record: TickRecord) -> Any:
@@ -129,6 +130,10 @@ def score_of(track: Track) -> float:
     """How sure the name is, in [0, 1]: the novelty of an unknown object, what novelty leaves to a known one."""
     novelty = min(max(float(track.ood_score), 0.0), 1.0)
     return novelty if track.kind is Kind.UNKNOWN else 1.0 - novelty
+
+
+def _holds_at_ns(record: TickRecord) -> int:
+    return record.published_ns if record.predicted else record.capture_ns
 
 
 def _detection(types: Ros2Types, track: Track, header: Any) -> Any:
@@ -326,7 +331,7 @@ def _stamp(types: Ros2Types, ns: int) -> Any:
     return types.make("builtin_interfaces/msg/Time", sec=ns // 1_000_000_000, nanosec=ns % 1_000_000_000)
 
 
-def _header(types: Ros2Types, ns: int, frame_id: str = FRAME_ID) -> Any:
+def header_at(types: Ros2Types, ns: int, frame_id: str = FRAME_ID) -> Any:
     return types.make("std_msgs/msg/Header", stamp=_stamp(types, ns), frame_id=frame_id)
 
 

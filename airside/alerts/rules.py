@@ -20,13 +20,14 @@ Verdict = tuple[Level, tuple[str, ...]]
 def level_of_track(track: Track, site: SiteConfig) -> Verdict:
     """The level of one tracked object, and the reason code for it."""
     facts = {track.kind.value, "placed", "confirmed" if track.confirmed else "tentative"}
+    facts.add("faint" if track.faint else "distinct")
     facts |= {name for name, holds in _track_facts(track, site) if holds}
     return _first_row(facts, track.range_m, site)
 
 
 def level_of_sighting(sighting: Sighting, protected: bool, size: tuple[int, int], site: SiteConfig) -> Verdict:
     """The level of a region that has no place on the ground, in a picture of ``size`` (width, height) px."""
-    facts = {sighting.region.kind.value, "unplaced", "tentative"}
+    facts = {sighting.region.kind.value, "unplaced", "tentative", "distinct"}
     if protected and sighting.region.kind is Kind.KNOWN:
         facts.add("protected")
     if reaches_lower_middle(sighting.region.box_px, *size):

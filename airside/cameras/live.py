@@ -42,6 +42,8 @@ class LiveCamera:
     (``undecodable``) or has not the size ``size_px`` (width, height; ``wrong_size``) is counted and dropped; a source
     that gives nothing else for ``timeout_s`` is opened again. ``capture_ns`` is the source's own stamp where it has one
     that can be believed (``clock_jump`` counts where that ends), otherwise the monotonic clock when the frame arrived.
+    Decoding costs more than anything else here: a picture that comes less than ``decode_gap_s`` after the last one is
+    not decoded, and counts as skipped.
 
     Raises :class:`UnavailableError` when the source cannot be opened at first, :class:`InputError` when its pictures
     are of an unusable size. With ``must_open=False`` it raises neither and goes on trying: see :meth:`tried`.
@@ -55,6 +57,7 @@ class LiveCamera:
         size_px: tuple[int, int] | None = None,
         timeout_s: float = 5.0,
         reconnect_s: float = 1.0,
+        decode_gap_s: float = 0.0,
         must_open: bool = True,
     ) -> None:
         self.name = name
@@ -65,6 +68,7 @@ class LiveCamera:
         self._size_px = size_px
         self._timeout_s = timeout_s
         self._reconnect_s = reconnect_s
+        self._decode_gap_ns = round(decode_gap_s * 1e9)
         self._clock = CaptureClock()
         self._latest: Frame | None = None
         self._seen = -1  # index of the newest frame anyone took
@@ -85,6 +89,11 @@ class LiveCamera:
             if self._latest is not None:
                 self._seen = self._latest.index
             return self._latest
+
+    def faults_now(self) -> Counter[str]:
+        """A copy of ``faults``, which the reader goes on counting in: for whoever walks through them meanwhile."""
+        with self._arrived:
+            return Counter(self.faults)
 
     @property
     def expected_frames(self) -> int | None:
@@ -168,18 +177,23 @@ class LiveCamera:
 
     def _read_until_lost(self, capture: Capture, index: int) -> int:
         """Frames from ``index`` on, until a read fails or all has been of no use for too long; the next index."""
-        last_good = time.monotonic()
+        opened_ns = time.monotonic_ns()
+        last_good_ns: int | None = None
         while not self._stop.is_set():
             arrival_ns = _grabbed_ns(capture)
             if arrival_ns is None:
                 self._fault("read_failed", f"a read failed after {index} frames")
                 return index
+            if last_good_ns is not None and arrival_ns - last_good_ns < self._decode_gap_ns:
+                with self._arrived:
+                    self.faults["skipped"] += 1
+                continue
             frame = self._decoded(capture, arrival_ns, index)
             if frame is not None:
                 self._publish(frame)
                 index += 1
-                last_good = time.monotonic()
-            elif time.monotonic() - last_good > self._timeout_s:
+                last_good_ns = arrival_ns
+            elif arrival_ns - (last_good_ns or opened_ns) > self._timeout_s * 1e9:
                 self._fault("read_failed", f"nothing of use for {self._timeout_s:g} s; it is opened again")
                 return index
         return index

@@ -19,7 +19,8 @@ SizePx = tuple[int, int]  # width, height
 class LiveRig:
     """A camera that does not open, or is lost, is tried again every ``reconnect_s`` while the others go on.
 
-    ``sizes_px``: pictures of another size are counted and dropped. Faults are those of :class:`LiveCamera`.
+    ``sizes_px``: pictures of another size are counted and dropped. Half a tick is a good ``decode_gap_s``. Faults are
+    those of :class:`LiveCamera`.
 
     Raises :class:`UnavailableError` where not a single camera has opened within ``timeout_s``.
     """
@@ -31,6 +32,7 @@ class LiveRig:
         sizes_px: Mapping[str, SizePx] | None = None,
         timeout_s: float = 5.0,
         reconnect_s: float = 1.0,
+        decode_gap_s: float = 0.0,
     ) -> None:
         sizes = sizes_px or {}
         self._cameras = {
@@ -40,6 +42,7 @@ class LiveRig:
                 size_px=sizes.get(name),
                 timeout_s=timeout_s,
                 reconnect_s=reconnect_s,
+                decode_gap_s=decode_gap_s,
                 must_open=False,
             )
             for name, source in sources.items()
@@ -64,7 +67,8 @@ class LiveRig:
 
     @property
     def faults(self) -> dict[str, Counter[str]]:
-        return {name: camera.faults for name, camera in self._cameras.items()}
+        """As they are now: copies."""
+        return {name: camera.faults_now() for name, camera in self._cameras.items()}
 
     @property
     def last_faults(self) -> dict[str, str]:
@@ -93,11 +97,15 @@ class LiveRig:
 
 
 def open_live_rig(
-    sources: Mapping[str, str], *, sizes_px: Mapping[str, SizePx] | None = None, timeout_s: float = 5.0
+    sources: Mapping[str, str],
+    *,
+    sizes_px: Mapping[str, SizePx] | None = None,
+    timeout_s: float = 5.0,
+    decode_gap_s: float = 0.0,
 ) -> LiveRig:
     """The rig whose cameras are at ``sources`` (camera -> /dev/video0, its number, or rtsp://...).
 
     Raises :class:`UsageError` for a source of another kind, :class:`UnavailableError` where none of them opens.
     """
     ways = {name: live_source(source, timeout_s) for name, source in sources.items()}
-    return LiveRig(ways, sizes_px=sizes_px, timeout_s=timeout_s)
+    return LiveRig(ways, sizes_px=sizes_px, timeout_s=timeout_s, decode_gap_s=decode_gap_s)

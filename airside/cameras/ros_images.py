@@ -15,6 +15,7 @@ from airside.cameras.unpack import recording_library, unpacked_message
 from airside.errors import InputError
 
 COMPRESSED, RAW, INFO = "sensor_msgs/msg/CompressedImage", "sensor_msgs/msg/Image", "sensor_msgs/msg/CameraInfo"
+TEXT = "std_msgs/msg/String"
 _COMPRESSED_FORMATS = ("JPEG", "PNG")
 
 
@@ -60,6 +61,11 @@ def camera_info_from(data: bytes, name: str) -> CameraInfo:
     message = _message(INFO, data, name)
     d, k = (tuple(float(value) for value in numbers) for numbers in (message.d, message.k))
     return CameraInfo(message.header.frame_id, message.width, message.height, message.distortion_model, d, k)
+
+
+def text_from(data: bytes, name: str) -> str:
+    """The text in a ``std_msgs/String``; :class:`InputError` where it is none."""
+    return str(_message(TEXT, data, name).data)
 
 
 def _message(msgtype: str, data: bytes, name: str) -> Any:

@@ -6,13 +6,23 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Protocol
 
+from airside.alerts.between_ticks import BetweenTicks
 from airside.alerts.jsonl import JsonLinesWriter
+from airside.alerts.mcap_recorder import McapRecorder
 from airside.alerts.publishers import FanOut, Publisher
+from airside.alerts.recording_messages import RecordedCamera
+from airside.alerts.zenoh_ros2 import ZenohPublisher
+from airside.config import RigConfig, SiteConfig
+from airside.config.publish import PublishConfig
 from airside.health import OK, worst
 from airside.messages import Health, HealthState
+from airside.operations.metrics import Metrics
+from airside.operations.settings_watch import Watched
+from airside.operations.watchdog import Watchdog
 from airside.pipeline import Pipeline, Tick
 from airside.workload import FULL, Load, Workload
 
@@ -44,35 +54,102 @@ class _NoDuty:
 NO_DUTY: Duty = _NoDuty()
 
 
+@dataclass(frozen=True, slots=True)
+class Outlets:
+    """Where a vehicle's ticks go besides the JSON lines; everything is open and runs in threads of its own."""
+
+    publishers: tuple[Publisher, ...] = ()
+    recorder: McapRecorder | None = None  # one of the publishers, which wants the pictures too
+    metrics: Metrics | None = None
+
+
+def open_outlets(config: PublishConfig, rig: RigConfig, folder: Path) -> Outlets:
+    """What ``config`` enables; recordings go to ``folder``.
+
+    Raises :class:`airside.errors.UnavailableError` where a library or a port is missing, and
+    :class:`airside.errors.StorageError` where ``folder`` cannot be made.
+    """
+    offset_ns = time.time_ns() - time.monotonic_ns()  # ticks are told by the monotonic clock, ROS by the system's
+    metrics = Metrics(config.metrics.port) if config.metrics.enabled else None
+    publishers: list[Publisher] = []
+    if config.zenoh.enabled:
+        publishers.append(BetweenTicks(ZenohPublisher(config.zenoh, offset_ns), config.zenoh.rate_hz))
+    recorder = None
+    if config.recorder.enabled:
+        cameras = [RecordedCamera(c.name, c.pinhole, c.ego_from_cam.transform) for c in rig.cameras]
+        recorder = McapRecorder(folder, config.recorder, offset_ns, cameras)
+        publishers.append(recorder)
+    return Outlets(tuple(publishers), recorder, metrics)
+
+
 class LiveDuty:
-    """A vehicle. ``rear`` cameras may wait under overload; ``say`` tells a person what began and ended."""
+    """A vehicle. ``rear`` cameras may wait under overload; ``site`` is followed while its file changes; ``watchdog`` is
+    fed by finished ticks alone; ``say`` tells a person what began and ended."""
 
     def __init__(
         self,
         *,
         tick_ms: int,
         rear: Sequence[str],
-        publishers: Sequence[Publisher],
         say: Callable[[str], None],
+        outlets: Outlets = Outlets(),  # frozen and empty
+        site: Watched[SiteConfig] | None = None,
+        watchdog: Watchdog | None = None,
     ) -> None:
-        self._period_s, self._rear, self._publishers, self._say = tick_ms / 1e3, rear, publishers, say
+        self._period_s, self._rear, self._outlets, self._say = tick_ms / 1e3, rear, outlets, say
+        self._site, self._watchdog = site, watchdog or Watchdog(None)
+        self._site_fault: str | None = None
         self._load, self._ticks = Load(), 0
         self._fan_out: FanOut | None = None
+        self._told: Tick | None = None
 
     @contextmanager
     def publishing(self, alerts: JsonLinesWriter) -> Iterator[Publish]:
-        fan_out = self._fan_out = FanOut([alerts, *self._publishers], self._say)
+        self._fan_out = FanOut([alerts, *self._outlets.publishers], self._say)
         try:
-            yield lambda tick: fan_out.publish(tick.record, tick.occupancy)
+            yield self._publish
         finally:
-            fan_out.close()
+            self._watchdog.stopping()
+            self._fan_out.close()
+            if self._outlets.metrics is not None:
+                self._outlets.metrics.close()
+            self._watchdog.close()
 
     @contextmanager
     def tick(self, pipeline: Pipeline) -> Iterator[Workload]:
         workload = self._load.workload(self._ticks, self._rear)
-        reasons = self._fan_out.reasons if self._fan_out is not None else ()
+        reasons = (*self._followed_site(pipeline), *(self._fan_out.reasons if self._fan_out is not None else ()))
         own = Health(HealthState.DEGRADED, reasons) if reasons else OK
         begun_s = time.perf_counter()
         yield replace(workload, health=worst(workload.health, own))
-        self._load = self._load.after(time.perf_counter() - begun_s, self._period_s)
+        took_s = time.perf_counter() - begun_s
+        self._load = self._load.after(took_s, self._period_s)
+        self._finished(took_s)
         self._ticks += 1
+
+    def _publish(self, tick: Tick) -> None:
+        assert self._fan_out is not None
+        self._told = tick
+        if self._outlets.recorder is not None:
+            self._outlets.recorder.add_frames(view.frame for view in tick.views)
+        self._fan_out.publish(tick.record, tick.occupancy)
+
+    def _followed_site(self, pipeline: Pipeline) -> tuple[str, ...]:
+        if self._site is None:
+            return ()
+        pipeline.site = self._site.current()
+        if self._site.fault != self._site_fault:
+            self._site_fault = self._site.fault
+            self._say(self._site_fault or "the site file is read again")
+        return self._site.reasons
+
+    def _finished(self, took_s: float) -> None:
+        if self._told is None or self._fan_out is None:
+            return
+        record, status = self._told.record, f"tick {self._told.record.tick}, {self._told.record.level.name}"
+        if self._ticks == 0:
+            self._watchdog.ready(status)
+        self._watchdog.tick(f"{status}, {record.health.state.value}")
+        if self._outlets.metrics is not None:
+            states = ((s.name, s.fault is not None, s.faults, s.dropped) for s in self._fan_out.states)
+            self._outlets.metrics.tick(record, took_s * 1e3, states)

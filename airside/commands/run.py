@@ -21,13 +21,16 @@ from airside.cameras.sources import open_camera
 from airside.commands.artifacts import add_bank_option, add_model_option, bank_path, model_path
 from airside.commands.engine_choice import add_engine_option, ready_engine
 from airside.commands.feeds import Feed, camera_feed, live_feed, recording_feed
-from airside.commands.live_duty import NO_DUTY, Duty, LiveDuty
+from airside.commands.live_duty import NO_DUTY, Duty, LiveDuty, Outlets, open_outlets
 from airside.commands.stop_request import StopRequest
 from airside.commands.tick_pictures import CameraPicture, Picture, RigPicture
 from airside.commands.watching import watch
 from airside.config import CameraConfig, RigConfig, SiteConfig, load_rig, load_site
+from airside.config.publish import PublishConfig, load_publish
 from airside.errors import InputError, UsageError
 from airside.ood.scoring import METHODS
+from airside.operations.settings_watch import Watched
+from airside.operations.watchdog import Watchdog
 from airside.pipeline import DEFAULT_METHOD, Pipeline
 from airside.workload import rear_cameras
 
@@ -45,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--camera", metavar="NAME", help="SOURCE is this camera of the rig alone")
     parser.add_argument("--site", type=Path, metavar="FILE", help="the site's speeds, alert table and limits")
+    parser.add_argument("--publish", type=Path, metavar="FILE", help="live: Zenoh, MCAP recording, metrics")
     parser.add_argument("--method", metavar="NAME", default=DEFAULT_METHOD,
                         help=f"how to score: {', '.join(METHODS)} (default: {DEFAULT_METHOD})")  # fmt: skip
     parser.add_argument("--max-ticks", type=_positive, metavar="N", help="stop after N ticks")
@@ -73,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
             picture=_picture(args.film, feed, rig, pipeline),
             max_ticks=args.max_ticks,
             stop=lambda: stop.asked,
-            duty=_duty(feed, rig, site),
+            duty=_duty(args, feed, rig, site),
         )
         if (fault := feed.last_fault()) is not None:
             _note(f"{sum(feed.faults().values())} camera faults; the last: {fault}")
@@ -99,7 +103,8 @@ def _feed(source: str | None, rig: RigConfig | None, names: list[str], tick_ms: 
         missing = [camera.name for camera in rig.cameras if not camera.source]
         if missing:
             raise UsageError(f"the rig file names no source for {', '.join(missing)}: add source:, or give SOURCE")
-        with open_live_rig({camera.name: camera.source for camera in rig.cameras}) as live:
+        gap_s = tick_ms / 2000  # of a fast camera only what a tick may look at is decoded
+        with open_live_rig({camera.name: camera.source for camera in rig.cameras}, decode_gap_s=gap_s) as live:
             yield live_feed(live, tick_ms)
     elif len(names) == 1 and not _is_recording(source):
         with open_camera(source, names[0]) as one:
@@ -125,11 +130,22 @@ def _picture(film: bool | None, feed: Feed, rig: RigConfig | None, pipeline: Pip
     return RigPicture(rig, lambda: pipeline.site) if rig is not None and several else CameraPicture(rig is not None)
 
 
-def _duty(feed: Feed, rig: RigConfig | None, site: SiteConfig) -> Duty:
+def _duty(args: argparse.Namespace, feed: Feed, rig: RigConfig | None, site: SiteConfig) -> Duty:
     if not feed.live:
+        if args.publish is not None:
+            raise UsageError("--publish is for live cameras: a recording has been published already")
         return NO_DUTY
-    rear = rear_cameras(rig.cameras) if rig is not None else ()
-    return LiveDuty(tick_ms=site.tick_ms, rear=rear, publishers=(), say=_note)
+    config = load_publish(args.publish) if args.publish is not None else PublishConfig()
+    if rig is None and args.publish is not None:
+        raise UsageError("--publish needs --rig: what is published is in the vehicle's own frame")
+    return LiveDuty(
+        tick_ms=site.tick_ms,
+        rear=rear_cameras(rig.cameras) if rig is not None else (),
+        say=_note,
+        outlets=open_outlets(config, rig, args.out / "recording") if rig is not None else Outlets(),
+        site=Watched(args.site, load_site) if args.site is not None else None,
+        watchdog=Watchdog.from_environment(),
+    )
 
 
 def _positive(text: str) -> int:

@@ -55,6 +55,7 @@ class RecorderConfig:
     pictures_every: int = 1  # ticks; 0: no pictures
     overlay: bool = True
     jpeg_quality: int = 85
+    lossless: bool = False  # PNG, four times as large: only then does a replay repeat the drive bit for bit
     sync_s: float = 2.0  # what a power cut may cost while no alert is raised
     part_s: float = 600.0
     part_mb: float = 1000.0

@@ -11,8 +11,8 @@ from airside.messages import Level
 
 DISTANCES = ("stop", "slow", "caution")  # nearest first
 FACTS = (
-    "unknown", "known", "protected", "confirmed", "tentative", "in_path", "entering_path", "placed", "unplaced",
-    "lower_middle",
+    "unknown", "known", "protected", "confirmed", "tentative", "distinct", "faint", "in_path", "entering_path",
+    "placed", "unplaced", "lower_middle",
 )  # fmt: skip
 
 
@@ -23,7 +23,8 @@ class Rule:
 
     Facts: ``unknown`` or ``known``; ``protected`` (a person; it can raise a level and never lowers one); ``confirmed``
     or ``tentative`` (a track seen 2 of 3 times, or not yet); ``placed`` or ``unplaced`` (a place on the ground is
-    known, or not); ``in_path`` (its place reaches into the corridor, ahead or behind); ``entering_path`` (its velocity
+    known, or not); ``distinct`` or ``faint`` (unknown by the threshold of the site, or only by the path's own, which
+    is lower); ``in_path`` (its place reaches into the corridor, ahead or behind); ``entering_path`` (its velocity
     takes it there within ``reaction_s + caution_s``); ``lower_middle`` (unplaced, its box reaches the lower middle of
     the picture, where the path runs).
     """
@@ -47,9 +48,10 @@ class Rule:
 
 
 RULES = (
-    Rule("STOP", "unknown_in_stop_distance", ("unknown", "confirmed", "in_path"), "stop"),
-    Rule("SLOW_STOP", "unknown_in_slow_distance", ("unknown", "confirmed", "in_path"), "slow"),
-    Rule("CAUTION", "unknown_in_caution_distance", ("unknown", "in_path"), "caution"),
+    Rule("STOP", "unknown_in_stop_distance", ("unknown", "distinct", "confirmed", "in_path"), "stop"),
+    Rule("SLOW_STOP", "unknown_in_slow_distance", ("unknown", "distinct", "confirmed", "in_path"), "slow"),
+    Rule("CAUTION", "unknown_in_caution_distance", ("unknown", "distinct", "in_path"), "caution"),
+    Rule("CAUTION", "unfamiliar_on_path", ("unknown", "faint", "confirmed", "in_path"), "caution"),
     Rule("CAUTION", "unknown_entering_path", ("unknown", "confirmed", "entering_path"), "caution"),
     Rule("CAUTION", "unknown_ahead_range_unknown", ("unknown", "unplaced", "lower_middle")),
     Rule("NOTICE", "unknown_elsewhere", ("unknown",)),

@@ -65,6 +65,7 @@ def _observation(sightings: Sequence[Sighting], group: Sequence[int], protected:
         ood_score=max(sightings[k].region.ood_score for k in group),
         cameras=tuple(sightings[k].camera for k in group),
         sightings=tuple(group),
+        faint=all(sightings[k].region.faint for k in group),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from airside.config import CameraConfig
 from airside.engine.bundle import Manifest
 from airside.fusion.mounted import MountedView, mounted_view
 from airside.fusion.region_depth import metric_depth
+from airside.geometry.path import path_patches
 from airside.messages import NetworkInput
 
 
@@ -31,6 +33,15 @@ class Viewpoint:
 def viewpoint(mount: CameraConfig, manifest: Manifest, frame_shape: tuple[int, ...], net: NetworkInput) -> Viewpoint:
     """Raises as :func:`mounted_view`."""
     return Viewpoint(mounted_view(mount, frame_shape, net), manifest.depth_focal_px)
+
+
+@lru_cache(maxsize=32)
+def path_of(view: MountedView, half_width_m: float, reach_m: float) -> np.ndarray:
+    """[Hp, Wp] bool, read-only: the observed patches in which the path ahead runs, within the camera's own range."""
+    reach_m = min(reach_m, view.max_range_m)
+    path = path_patches(view.network, view.ego_from_cam, view.patch_px, half_width_m, reach_m) & view.observed
+    path.flags.writeable = False
+    return np.asarray(path)
 
 
 def looked_at(places_xy_m: np.ndarray, views: Collection[MountedView]) -> np.ndarray:

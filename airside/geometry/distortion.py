@@ -158,8 +158,8 @@ class _Equidistant:
         off = np.hypot(xyz[..., 0], xyz[..., 1])
         angle = np.arctan2(off, xyz[..., 2])
         seen = (angle < self.limit_rad) & (xyz != 0).any(axis=-1)
-        distance = self._radial.value(np.where(seen, angle, np.nan))
-        return np.asarray(xyz[..., :2] * _quotient(distance, off)[..., None])
+        distance = self._radial.value(np.where(seen, angle, 0.0))
+        return np.where(seen[..., None], xyz[..., :2] * _quotient(distance, off)[..., None], np.nan)
 
     def ray(self, xy: np.ndarray) -> np.ndarray:
         distance = np.hypot(xy[..., 0], xy[..., 1])
@@ -234,8 +234,8 @@ class _BrownConrady:
 
 def _quotient(above: np.ndarray | float, below: np.ndarray) -> np.ndarray:
     """``above / below``, 0 where ``below`` vanishes."""
-    safe = np.abs(below) > 1e-12
-    return np.where(safe, above / np.where(safe, below, 1.0), 0.0)
+    nothing = np.abs(below) <= 1e-12
+    return np.where(nothing, 0.0, above / np.where(nothing, 1.0, below))
 
 
 @lru_cache(maxsize=64)

@@ -30,6 +30,7 @@ class _Vote:
     kind: Kind
     nearest_class: str
     protected: bool
+    faint: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +134,7 @@ def _met(item: _Live, seen: Observation, now_ns: int) -> _Live:
     noise = seen.covariance_m2 + np.eye(2) * SHAPE_M**2
     state, covariance = corrected(item.track.state, item.track.covariance, seen.xy_m, noise)
     hits = (*item.hits, True)[-CONFIRM_OF:]
-    votes = (*item.votes, _Vote(seen.kind, seen.nearest_class, seen.protected))[-VOTES:]
+    votes = (*item.votes, _vote(seen))[-VOTES:]
     shape = shifted(seen.footprint_xy_m, -seen.xy_m)
     kind, nearest, protected = _elected(votes)
     track = replace(
@@ -150,6 +151,7 @@ def _met(item: _Live, seen: Observation, now_ns: int) -> _Live:
         ood_score=seen.ood_score,
         cameras=seen.cameras,
         seen_ns=now_ns,
+        faint=all(vote.faint for vote in votes),
     )
     return _Live(track, hits, votes, shape)
 
@@ -177,9 +179,13 @@ def _born(seen: Observation, number: int, now_ns: int, drift_mps: np.ndarray) ->
         cameras=seen.cameras,
         first_ns=now_ns,
         seen_ns=now_ns,
+        faint=seen.faint,
     )
-    vote = _Vote(seen.kind, seen.nearest_class, seen.protected)
-    return _Live(track, (True,), (vote,), shifted(seen.footprint_xy_m, -seen.xy_m))
+    return _Live(track, (True,), (_vote(seen),), shifted(seen.footprint_xy_m, -seen.xy_m))
+
+
+def _vote(seen: Observation) -> _Vote:
+    return _Vote(seen.kind, seen.nearest_class, seen.protected, seen.faint)
 
 
 def _elected(votes: Sequence[_Vote]) -> tuple[Kind, str, bool]:

@@ -11,8 +11,10 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from airside.assets import embedded_bank, embedded_model
 from airside.bank.store import BankStore
@@ -22,14 +24,18 @@ from airside.errors import AirsideError, UnavailableError, UsageError
 from airside.progress import Progress
 from airside.video_writer import CODECS
 from eval.drive.film import film
+from eval.drive.live import live_run
 from eval.drive.plans import all_plans, quick_plans
 from eval.drive.report import print_table, report_of
 from eval.drive.running import Runner, run_drive, runtime_digest
+from eval.drive.soak import soak_pipeline
 from eval.drive.stored import path_of, stored
 from eval.metrics.drive import DriveResult
 from eval.report_file import write_json
 from training.apron.renderer import NoRenderingError
 from training.apron_drives import KINDS, DrivePlan
+
+_SOAK_DRIVES = 4  # one after another, again and again
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -60,8 +66,17 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--bank", type=Path, default=None, help="its bank (default: the embedded one)")
     parser.add_argument("--site", type=Path, default=None, help="site settings (default: the built-in ones)")
     parser.add_argument("--codec", choices=CODECS, default="vp9", help="vp9 opens in browsers, mpeg4 is quick to write")
+    parser.add_argument(
+        "--live", type=float, metavar="MINUTES", default=None, help="the live loop on six paced cameras"
+    )
+    parser.add_argument(
+        "--soak", type=int, metavar="TICKS", default=None, help="as fast as it goes, watching what grows"
+    )
     add_engine_option(parser)
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    if (args.live is not None and not args.live > 0) or (args.soak is not None and args.soak < 100):
+        parser.error("--live wants minutes above 0, --soak at least 100 ticks")
+    return args
 
 
 def _run(args: argparse.Namespace) -> None:
@@ -82,13 +97,28 @@ def _run(args: argparse.Namespace) -> None:
         "quick": bool(args.quick),
         "planned_drives": len(quick_plans() if args.quick else all_plans()),
     }
-    report = report_of(results, protocol, site.tick_ms)
+    report = report_of(results, protocol, site.tick_ms, _extra(args, plans, runner))
     print_table(report)
     if args.json is not None:
         write_json(args.json, report)
     if args.video is not None:
         chosen = [plan for plan in quick_plans() if plan.kind in args.kinds]
         film([stored(plan, args.cache) for plan in chosen], runner, args.video, args.codec)
+
+
+def _extra(args: argparse.Namespace, plans: Sequence[DrivePlan], runner: Runner) -> dict[str, Any]:
+    """What is measured besides the drives, where asked for."""
+    found: dict[str, Any] = {}
+    six = [plan for plan in plans if plan.rig == "apron6"]
+    if (args.live is not None or args.soak is not None) and not six:
+        raise UsageError("--live and --soak play a drive of the six-camera rig: none is among these kinds")
+    with tempfile.TemporaryDirectory() as folder:
+        if args.live is not None:
+            found["live"] = live_run(stored(six[0], args.cache), runner, args.live, Path(folder) / "live")
+        if args.soak is not None:
+            drives = [stored(plan, args.cache) for plan in six[:_SOAK_DRIVES]]
+            found["soak"] = soak_pipeline(drives, runner, args.soak, Path(folder) / "soak.jsonl")
+    return found
 
 
 def run_all(plans: Sequence[DrivePlan], runner: Runner, cache: Path) -> list[DriveResult]:

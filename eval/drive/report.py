@@ -23,14 +23,21 @@ AIM_AGE_MS, AIM_GROWTH = 400.0, 0.02
 _MAIN_GROUP = "day >=1.5m"
 
 
-def report_of(results: Sequence[DriveResult], protocol: dict[str, Any], tick_ms: float) -> dict[str, Any]:
-    """Everything that the drives tell. False alerts are those of the clean drives; of the others beside them."""
+def report_of(
+    results: Sequence[DriveResult], protocol: dict[str, Any], tick_ms: float, extra: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """Everything that the drives tell. False alerts are those of the clean drives; of the others beside them.
+
+    ``extra`` holds what was measured besides: ``live`` (see :mod:`eval.drive.live`) and ``soak``.
+    """
+    extra = dict(extra or {})
+    live = extra.pop("live", {})
     clean = [result for result in results if result.kind == "clean"]
     others = [result for result in results if result.kind != "clean"]
     approaches = [a for r in results if r.kind == "approach" and (a := approach_of(r)) is not None]
     recalls = recall(others)
     report: dict[str, Any] = {
-        "ticks": {"within_200ms": None, "age_p99_ms": None, "offline": tick_times(results, tick_ms)},
+        "ticks": {"within_200ms": None, "age_p99_ms": None, **live, "offline": tick_times(results, tick_ms)},
         "first_alert_m": {
             **first_alert_table(approaches),
             "drives": {
@@ -53,6 +60,7 @@ def report_of(results: Sequence[DriveResult], protocol: dict[str, Any], tick_ms:
         "recall_by_patches": recalls["by_patches"],
         "recall_of_pictures_by_patches": recalls["pictures_by_patches"],
         "identity_switches": identity_switches(others),
+        **extra,
         "protocol": {**protocol, "drives": _count(results)},
     }
     report["aims"] = [aim.as_json() for aim in aims(report)]
@@ -117,6 +125,11 @@ def print_table(report: dict[str, Any]) -> None:
     if ticks["within_200ms"] is not None:
         print(f"ticks live: {ticks['within_200ms']:.2%} within 200 ms, frames {ticks['age_p50_ms']:.0f} ms old when "
               f"published, 99 %: {ticks['age_p99_ms']:.0f} ms")  # fmt: skip
+    if "soak" in report:
+        soak = report["soak"]
+        (threads, threads_after), (files, files_after) = soak["threads"], soak["files"]
+        print(f"soak of {soak['ticks']} ticks: memory {soak['memory_growth']:+.2%} ({soak['memory_mb'][1]:.0f} MB), "
+              f"threads {threads} to {threads_after}, files {files} to {files_after}")  # fmt: skip
     print()
     for aim in report["aims"]:
         print(aim_line(aim))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import random
 import resource
 import signal
 from pathlib import Path
@@ -223,3 +224,20 @@ def test_bad_lines_are_refused(tmp_path: Path, text: str, message: str) -> None:
     path.write_text(text)
     with pytest.raises(CorruptError, match=message):
         read_records(path)
+
+
+def test_1000_mutated_files_raise_only_our_own_errors(tmp_path: Path) -> None:
+    draw, path, refused = random.Random(9), tmp_path / "a.jsonl", 0
+    good = (json_line(record(0, SIGHTING, alerts=(alert(),))) + "\n" + json_line(record(1)) + "\n").encode()
+    for _ in range(1000):
+        data = bytearray(good)
+        for _ in range(draw.randint(1, 6)):
+            data[draw.randrange(len(data))] = draw.choice(b'{}[]:,"0129-.eEnaN\x00\xff\n ')
+        if draw.random() < 0.3:
+            del data[draw.randrange(len(data)) :]
+        path.write_bytes(data)
+        try:
+            read_records(path)
+        except CorruptError:
+            refused += 1
+    assert refused > 500

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from airside.alerts.jsonl import json_line
+from airside.alerts.prediction import predict_record
 from airside.alerts.ros2_messages import (
     NO_EXTENT_M,
     detected_objects,
@@ -66,6 +67,15 @@ def test_a_detection() -> None:
     assert (result.pose.pose.position.x, result.pose.pose.position.y) == (9.4, 0.2)  # the near side
     assert result.pose.covariance.reshape(6, 6)[:2, :2].tolist() == [[0.5, 0], [0, 0.1]]
     assert not result.pose.covariance.reshape(6, 6)[2:].any()
+
+
+def test_the_stamp_is_the_time_at_which_the_positions_hold() -> None:
+    """Who moves a predicted object on from its stamp must not move it twice."""
+    record = predict_record(tick_record(capture_ns=5, published_ns=6, alerts=(alert(),)), 1_000_000_007)
+    for made in (detections(TYPES, record, 0), detected_objects(TYPES, record, 0), diagnostics(TYPES, record, 0, 1)):
+        assert (made.header.stamp.sec, made.header.stamp.nanosec) == (1, 7)
+    values = values_of(diagnostics(TYPES, record, 0, 1))["airside: tick"]
+    assert (values["capture_ns"], values["age_ms"], values["predicted"]) == ("5", "1000.0", "true")
 
 
 def test_an_object_whose_extent_is_not_told_has_a_size_all_the_same() -> None:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from airside.cameras.decode import read_image, read_mask
+from airside.cameras.decode import decode_image, read_image, read_mask
 from airside.errors import InputError
 
 
@@ -336,3 +336,30 @@ def test_a_mask_must_mark_something(tmp_path: Path) -> None:
     Image.fromarray(np.zeros((20, 30), np.uint8)).save(tmp_path / "m.png")
     with pytest.raises(InputError, match="nothing is marked"):
         read_mask(tmp_path / "m.png")
+
+
+def encoded(kind: str) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(gradient()).save(buffer, kind)
+    return buffer.getvalue()
+
+
+def test_a_picture_from_a_message() -> None:
+    assert np.array_equal(decode_image(encoded("PNG"), "/front 3"), gradient())
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "image /front 3: it is empty"),
+        (encoded("PNG")[:60], "image /front 3: truncated or damaged"),
+        (b"no picture", r"not a picture airside can read \(JPEG, PNG\)"),
+        (encoded("BMP"), r"not a picture airside can read \(JPEG, PNG\)"),
+        (png_header(9000, 9000), r"9000 x 9000 = 81,000,000 pixels is more than .* \(nothing was decoded\)"),
+        (png_header(60_000, 60_000), r"3,600,000,000 pixels is more than"),
+        (png_header(8, 200), "too small"),
+    ],
+)
+def test_a_message_that_is_no_picture(data: bytes, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        decode_image(data, "/front 3", formats=("JPEG", "PNG"))

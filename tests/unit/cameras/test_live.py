@@ -148,3 +148,14 @@ def test_context_manager_closes() -> None:
     with camera_of(device) as camera:
         next(camera.frames())
     assert list(camera.frames()) == []
+
+
+def test_pictures_that_follow_too_soon_are_not_decoded() -> None:
+    device = Device([1, 2, 3, 4, 5])
+    device.permits.release(5)
+    camera = LiveCamera(LiveSource(lambda: device, "invented"), name="front", decode_gap_s=3600.0)
+    wait_until(lambda: camera.faults["skipped"] == 4)
+    frame = camera.latest()
+    assert frame is not None
+    assert (int(frame.image[0, 0, 0]), frame.index) == (1, 0)
+    stop(camera, device)

@@ -18,33 +18,12 @@ from eval.drive.plans import LARGE_M, all_plans, largest_m, quick_plans
 from eval.drive.records import load_records, save_records
 from eval.drive.report import print_table, report_of
 from eval.drive.running import bundle_at
-from eval.drive.stored import StoredDrive, Thing, path_of, read, stored
-from eval.drive.truth import KNOWN_WITHIN_M, truths_of
-from tests.drive_data import alert_at, drive_result, true_object
+from eval.drive.stored import Thing, path_of, read, stored
+from eval.drive.truth import truths_of
+from tests.drive_data import CAMERAS, PLAN, alert_at, drive_result, stored_drive, true_object
 from tests.records import tick_record
-from training.apron_drives import KINDS, TICK_S, DrivePlan, DriveTick
+from training.apron_drives import KINDS, TICK_S, DriveTick
 from training.rig_frames import VehiclePose
-
-PLAN = DrivePlan("approach", 3, "day", 25.0, "apron6", "forklift")
-CAMERAS = ("front_narrow", "front_wide", "left", "right", "rear_left", "rear_right")
-
-
-def made_up(ticks: int = 2, **changes: object) -> StoredDrive:
-    """The vehicle at (10, 20) heads along +y; an unknown box 30 m ahead, a bus 10 m to the left, a person far away."""
-    things = (
-        Thing("forklift", True, (3.0, 2.0, 2.4)), Thing("bus", False, (12.0, 3.0, 3.0)),
-        Thing("person", False, (0.5, 0.5, 1.8)),
-    )  # fmt: skip
-    poses = np.array([[10.0, 50.0, np.pi / 2], [0.0, 20.0, 0.0], [10.0, 20.0 + KNOWN_WITHIN_M + 5, 0.0]])
-    pixels = np.zeros((ticks, 6, 3), np.int32)
-    pixels[:, 0, 0], pixels[:, 1, 0] = 980, 196
-    plain = {
-        "plan": PLAN, "cameras": CAMERAS, "size_px": (224, 392), "things": things,
-        "ego": np.tile([10.0, 20.0, np.pi / 2], (ticks, 1)), "poses": np.tile(poses, (ticks, 1, 1)), "pixels": pixels,
-        "boxes": np.zeros((ticks, 6, 3, 4), np.int16), "jpeg": np.zeros(0, np.uint8), "starts": np.zeros(1, np.int64),
-    }  # fmt: skip
-    return StoredDrive(**(plain | changes))
-
 
 # --- plans
 
@@ -156,7 +135,7 @@ def test_a_bundle_has_every_camera_at_the_time_of_its_tick(tmp_path: Path, monke
 
 
 def test_the_truth_is_in_the_vehicles_own_frame() -> None:
-    box, bus = truths_of(made_up(), SiteConfig())[0]
+    box, bus = truths_of(stored_drive(), SiteConfig())[0]
     assert box.unknown
     assert box.range_m == pytest.approx(28.5)
     assert box.near_xy_m == pytest.approx((28.5, 0.0))
@@ -169,7 +148,7 @@ def test_the_truth_is_in_the_vehicles_own_frame() -> None:
 
 
 def test_an_object_beside_the_corridor_or_behind_is_not_on_the_path() -> None:
-    drive = made_up()
+    drive = stored_drive()
     drive.poses[:, 0] = (14.5, 50.0, np.pi / 2)  # 4.5 m to the right, 2 m wide
     assert not truths_of(drive, SiteConfig())[0][0].on_path
     drive.poses[:, 0] = (10.0, 5.0, np.pi / 2)

@@ -1,0 +1,45 @@
+"""What is said of live ticks: how long they took, how old their frames were, which never came."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from airside.config import SiteConfig
+from eval.drive.live import _WARM_UP, _film_of, tick_figures
+from tests.drive_data import stored_drive
+
+MS = 1_000_000
+
+
+def ticks(took_ms: list[float], age_ms: float = 250.0, skipped_at: int | None = None) -> list[tuple[int, int, int]]:
+    done, now_ms = [], 1000.0
+    for k, took in enumerate([100.0] * _WARM_UP + took_ms):
+        published = now_ms + took
+        done.append((round(now_ms * MS), round((published - age_ms) * MS), round(published * MS)))
+        now_ms += 400.0 if skipped_at == k - _WARM_UP else 200.0
+    return done
+
+
+def test_late_ticks_are_counted() -> None:
+    found = tick_figures(ticks([150.0] * 98 + [250.0] * 2), SiteConfig())
+    assert (found["ticks"], found["left_out"]) == (100, 0)
+    assert found["within_200ms"] == pytest.approx(0.98)
+    assert found["tick_p50_ms"] == pytest.approx(150.0)
+    assert found["age_p99_ms"] == pytest.approx(250.0)
+
+
+def test_a_tick_that_never_came_is_one_that_was_late() -> None:
+    found = tick_figures(ticks([150.0] * 50, skipped_at=20), SiteConfig())
+    assert found["left_out"] == 1
+    assert found["within_200ms"] == pytest.approx(50 / 51)
+
+
+def test_the_first_ticks_are_left_out_and_too_few_say_nothing() -> None:
+    assert tick_figures(ticks([]), SiteConfig())["within_200ms"] is None
+
+
+def test_a_camera_plays_its_own_pictures_forth_and_back() -> None:
+    jpeg = np.arange(6 * 3, dtype=np.uint8)  # three ticks of six cameras, one byte a picture
+    drive = stored_drive(3, jpeg=jpeg, starts=np.arange(19))
+    assert _film_of(drive, 1) == [bytes([1]), bytes([7]), bytes([13]), bytes([7])]
