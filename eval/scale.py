@@ -208,7 +208,8 @@ def plot(report: dict[str, Any]) -> np.ndarray:
         axis.plot(sizes, times, "o-")
         axis.set(xlabel=across, ylabel="ms", title=what, ylim=(0, None))
         axis.grid(alpha=0.3)
-    axes[0].set_xscale("log")
+    for number in (0, 4):
+        axes[number].set_xscale("log")
     figure.canvas.draw()
     picture = np.asarray(figure.canvas.buffer_rgba())[..., :3].copy()  # type: ignore[attr-defined]
     pyplot.close(figure)
