@@ -168,6 +168,7 @@ class Pipeline:
     def _judge(self, bundle: FrameBundle, workload: Workload) -> tuple[list[CameraStatus], list[Frame]]:
         """What each camera's newest frame is worth, and the frames to look at."""
         newest = {frame.camera: frame for frame in bundle.frames}
+        troubles = {name: tuple(r for camera, r in bundle.troubles if camera == name) for name in self._rig}
         statuses: list[CameraStatus] = []
         for name, mount in self._rig.items():
             status, watched = judged(name, newest.get(name), self._watched[name], bundle.now_ns, self.site, mount)
@@ -175,6 +176,9 @@ class Pipeline:
                 status = replace(status, health=_SHED, observed=False)  # and looked at when its turn comes
             else:
                 self._watched[name] = watched
+            if troubles[name]:
+                told = worst(status.health, Health(HealthState.DEGRADED, troubles[name]))
+                status = replace(status, health=told)
             statuses.append(status)
         return statuses, [newest[status.camera] for status in statuses if status.observed]
 
