@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from airside.alerts.hold import Memory, alerts_of
-from airside.alerts.rules import level_of_sighting
+from airside.alerts.rules import level_of_sighting, nearest_m
 from airside.bank.store import BankStore
 from airside.camera_watch import Watched, judged
 from airside.cameras.fit import fit_to_network
@@ -243,9 +243,10 @@ class Pipeline:
         return found
 
     def _in_path(self, placement: Placement) -> bool:
-        x_m, y_m, _ = placement.xyz_ego_m
-        near = placement.range_m <= self.site.caution_distance_m
-        return near and x_m > 0 and abs(y_m) <= self.site.corridor_half_width_m
+        (x_m, y_m, _), (xx, xy, yy) = placement.xyz_ego_m, placement.covariance_m2
+        range_m = nearest_m(np.array([x_m, y_m]), np.array([[xx, xy], [xy, yy]]))
+        ahead = x_m > 0 and abs(y_m) <= self.site.corridor_half_width_m
+        return ahead and range_m <= self.site.caution_distance_m
 
     def _alerts(
         self, sightings: Sequence[Sighting], views: Sequence[CameraView], now_ns: int

@@ -21,7 +21,7 @@ MIDDLE, ASIDE = (100.0, 150.0, 200.0, 200.0), (0.0, 0.0, 50.0, 60.0)
 
 def at(x: float, y: float = 0.0, vy: float = 0.0, **changes: Any) -> Track:
     """A thing without width, seen well."""
-    plain = {"footprint_xy_m": (), "state": np.array([x, y, 0.0, vy]), "covariance": np.eye(4) * 0.01}
+    plain = {"footprint_xy_m": (), "state": np.array([x, y, 0.0, vy]), "covariance": np.eye(4) * 1e-6}
     return track(**(plain | changes))
 
 
