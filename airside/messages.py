@@ -31,10 +31,12 @@ class FrameBundle:
     """What one tick looks at: of every camera its newest frame, also one that an earlier tick has seen.
 
     A camera that has not delivered yet is missing. ``now_ns`` is the tick's own time on the frames' clock.
+    ``troubles`` are (camera, reason code) of what its reader met since the tick before.
     """
 
     now_ns: int
     frames: tuple[Frame, ...]  # at most one a camera
+    troubles: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from airside.alerts.hold import Memory, alerts_of
-from airside.alerts.rules import level_of_sighting
+from airside.alerts.rules import level_of_sighting, nearest_m
 from airside.bank.store import BankStore
 from airside.camera_watch import Watched, judged
 from airside.cameras.fit import fit_to_network
@@ -168,6 +168,7 @@ class Pipeline:
     def _judge(self, bundle: FrameBundle, workload: Workload) -> tuple[list[CameraStatus], list[Frame]]:
         """What each camera's newest frame is worth, and the frames to look at."""
         newest = {frame.camera: frame for frame in bundle.frames}
+        troubles = {name: tuple(r for camera, r in bundle.troubles if camera == name) for name in self._rig}
         statuses: list[CameraStatus] = []
         for name, mount in self._rig.items():
             status, watched = judged(name, newest.get(name), self._watched[name], bundle.now_ns, self.site, mount)
@@ -175,6 +176,9 @@ class Pipeline:
                 status = replace(status, health=_SHED, observed=False)  # and looked at when its turn comes
             else:
                 self._watched[name] = watched
+            if troubles[name]:
+                told = worst(status.health, Health(HealthState.DEGRADED, troubles[name]))
+                status = replace(status, health=told)
             statuses.append(status)
         return statuses, [newest[status.camera] for status in statuses if status.observed]
 
@@ -239,9 +243,10 @@ class Pipeline:
         return found
 
     def _in_path(self, placement: Placement) -> bool:
-        x_m, y_m, _ = placement.xyz_ego_m
-        near = placement.range_m <= self.site.caution_distance_m
-        return near and x_m > 0 and abs(y_m) <= self.site.corridor_half_width_m
+        (x_m, y_m, _), (xx, xy, yy) = placement.xyz_ego_m, placement.covariance_m2
+        range_m = nearest_m(np.array([x_m, y_m]), np.array([[xx, xy], [xy, yy]]))
+        ahead = x_m > 0 and abs(y_m) <= self.site.corridor_half_width_m
+        return ahead and range_m <= self.site.caution_distance_m
 
     def _alerts(
         self, sightings: Sequence[Sighting], views: Sequence[CameraView], now_ns: int

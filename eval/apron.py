@@ -24,8 +24,9 @@ from airside.bank.snapshot import SnapshotInfo
 from airside.bank.store import BankStore
 from airside.cameras.fit import fit_to_network
 from airside.config import SiteConfig
+from airside.engine.bundle import open_bundle
 from airside.engine.engine import Engine
-from airside.engine.onnx import load_engine
+from airside.engine.engines import DEFAULT_ENGINE, ENGINES, load_named
 from airside.enrolment.enrol import enrol
 from airside.enrolment.support import SupportImage, mask_from_box
 from airside.errors import AirsideError, RefusedError
@@ -265,18 +266,26 @@ def filled_patches(mask: np.ndarray, grid: tuple[int, ...]) -> np.ndarray:
     return np.asarray(cover >= min(0.5, float(cover.max())))
 
 
-def engine_and_bank(model: Path, bank_path: Path) -> tuple[Engine, PrototypeBank, SnapshotInfo]:
-    """Both opened, and proven to belong together."""
-    engine = load_engine(model)
+def engine_and_bank(
+    model: Path, bank_path: Path, engine_name: str = DEFAULT_ENGINE
+) -> tuple[Engine, PrototypeBank, SnapshotInfo]:
+    """Both opened, and proven to belong together; the engine is not verified: this is where it is measured."""
+    engine = load_named(engine_name, open_bundle(model)).engine
     bank, info = BankStore(bank_path).load()
     bank.require_model(engine.manifest.fingerprint, str(bank_path), str(model))
     return engine, bank, info
 
 
 def evaluate(
-    model: Path, bank_path: Path, methods: Sequence[str], protocol: Protocol, workers: int, cache: Path | None
+    model: Path,
+    bank_path: Path,
+    methods: Sequence[str],
+    protocol: Protocol,
+    workers: int,
+    cache: Path | None,
+    engine_name: str = DEFAULT_ENGINE,
 ) -> dict[str, Any]:
-    engine, bank, info = engine_and_bank(model, bank_path)
+    engine, bank, info = engine_and_bank(model, bank_path, engine_name)
     novelty = Novelty(engine, bank, methods)
     tests = []
     for frame in rendered(protocol.test_plans(), "worlds with unknown objects", workers, cache):
@@ -301,6 +310,7 @@ def evaluate(
             "lenses": dict(novelty.lenses),
             "large_object_patches": LARGE_PATCHES,
             "found_cover": FOUND_COVER,
+            "engine": engine_name,
             "model": engine.manifest.fingerprint,
             "bank": info.id,
         },
@@ -336,6 +346,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--methods", default="prowl,knn,default", help="few-shot figures are given for the last one")
     parser.add_argument("--model", type=Path, default=None)
     parser.add_argument("--bank", type=Path, default=None)
+    parser.add_argument("--engine", choices=list(ENGINES), default=DEFAULT_ENGINE)
     parser.add_argument("--workers", type=int, default=0)
     parser.add_argument("--cache", type=Path, default=None, help="folder that keeps the rendered frames")
     parser.add_argument("--json", type=Path, required=True)
@@ -352,6 +363,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             Protocol(args.frames, args.clean_frames),
             args.workers,
             args.cache,
+            args.engine,
         )
         write_json(args.json, report)
     except AirsideError as error:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
 
-from airside.assets import embedded_model
+from airside.assets import embedded_bank, embedded_model
 from airside.bank.bank import Calibration, ClassKind, PrototypeBank
 from airside.bank.store import BankStore
 from airside.engine.bundle import Manifest
@@ -18,84 +19,130 @@ from airside.enrolment.learn import learn_class
 from airside.export import write_bundle
 from airside.model import random_backbone
 from airside.model.bev import LiftSplat
-from eval.gemm_limit import Shape
-from eval.tensorrt_gate import NETWORKS, SIZE_PX, TokensAndDepth, rig
+from eval.tensorrt_gate import NETWORKS, SIZE_PX, Network, TokensAndDepth, rig
 
 MINI = "airside-mini"
-NAMES = (MINI, *NETWORKS)
-SHAPES = {
-    MINI: Shape(tokens=453, width=192, heads=3, depth=6),
-    "vit_s": Shape(tokens=453, width=384, heads=6, depth=12),
-    "vit_b": Shape(tokens=453, width=768, heads=12, depth=12),
-}
+TOKENS_B = "vit_b_tokens"  # ViT-B for tokens alone: what AnomalyDINO does
+DEPTH_MAX_M = 80
 
 
 def bundle_of(name: str, cache: Path) -> Path:
     """The bundle of network ``name``, exported into ``cache`` where it is not there yet."""
     if name == MINI:
         return embedded_model()
-    out = cache / name
+    out, (height, width) = cache / name, SIZE_PX
     if not out.exists():
-        network, head = _torch(name)
-        height, width = SIZE_PX
+        network, head = torch_networks(network_of(name))
+        graph: nn.Module = network.tokens if name == TOKENS_B else network
         manifest = Manifest(
             name=name,
             height_px=height,
             width_px=width,
             patch_px=14,
-            token_width=SHAPES[name].width,
+            token_width=network.tokens.backbone.width,
             feature="last block, final norm, unit length",
-            outputs=("tokens", "depth", "bev"),
+            outputs=("tokens",) if name == TOKENS_B else ("tokens", "depth", "bev"),
             position_embedding="native",
             trained_on="nothing: random weights, for speed",
             licence="none",
             network_sha256="",
             parity_sha256="",
-            depth_focal_px=width / 2,
+            depth_focal_px=None if name == TOKENS_B else width / 2,
         )
-        write_bundle(network, out, manifest, head)
+        write_bundle(graph, out, manifest, None if name == TOKENS_B else head)
     return out
 
 
-def torch_pass(name: str, pictures: np.ndarray) -> Callable[[], object] | None:
-    """One pass of the network's tokens and depth in torch eager; ``None`` for the embedded model, which is ONNX."""
-    if name == MINI:
-        return None
-    network, _ = _torch(name)
-    images = torch.from_numpy(pictures)
-    return lambda: _run(network, images)
+def network_of(name: str) -> Network:
+    """Of any but the embedded one."""
+    return NETWORKS["vit_b" if name == TOKENS_B else name]
 
 
-def anomalydino_pass(name: str, pictures: np.ndarray, prototypes: np.ndarray) -> Callable[[], object]:
-    """As AnomalyDINO works (arXiv 2405.14529): torch encoder, then distances of every patch to the whole bank."""
-    network, images = _torch(name)[0].tokens, torch.from_numpy(pictures)
+def torch_networks(network: Network, size_px: tuple[int, int] = SIZE_PX) -> tuple[TokensAndDepth, LiftSplat]:
+    """With random weights, the same every time; the head is of one camera (``with_rig`` gives others)."""
+    torch.manual_seed(0)
+    backbone = random_backbone(network.backbone, image_size=size_px)
+    head = LiftSplat(backbone.width, rig(1, size_px)).eval()
+    return TokensAndDepth(copy.deepcopy(backbone), network).eval(), head
+
+
+def torch_eager(network: Network, pictures: np.ndarray) -> Callable[[], object]:
+    """Tokens, depth and bird's-eye view of our own network, as training runs it."""
+    both, head = torch_networks(network)
+    of_rig, images = head.with_rig(rig(len(pictures))), torch.from_numpy(pictures)
+
+    def run() -> object:
+        with torch.inference_mode():
+            tokens, depth = both(images)
+            return depth, of_rig(tokens[None])
+
+    return run
+
+
+def anomalydino_way(network: Network, pictures: np.ndarray, prototypes: np.ndarray) -> Callable[[], object]:
+    """A stand-in for anomalib's AnomalyDINO (arXiv 2405.14529): torch encoder, then the distances of every patch to the
+    whole bank; without its map."""
+    encoder, images = torch_networks(network)[0].tokens, torch.from_numpy(pictures)
     bank = torch.from_numpy(prototypes)
 
     def run() -> object:
-        tokens = _run(network, images)
-        assert isinstance(tokens, torch.Tensor)
-        return torch.cdist(tokens.flatten(0, 2), bank).min(dim=1)
+        with torch.inference_mode():
+            return (1 - encoder(images).flatten(0, 2) @ bank.T).min(dim=1)
 
     return run
 
 
-def assembled_pass(name: str, pictures: np.ndarray, prototypes: np.ndarray) -> Callable[[], object]:
-    """What a user would put together: three networks with an encoder each, for novelty, depth and bird's-eye view."""
-    novelty, depth = anomalydino_pass(name, pictures, prototypes), _torch(name)[0]
-    encoder, head = _torch(name)[0].tokens, _torch(name)[1].with_rig(rig(len(pictures)))
+def depth_anything(network: Network, pictures: np.ndarray) -> Callable[[], object]:
+    """``transformers``' own Depth Anything V2 of the network's size, metric, with random weights."""
+    from transformers import DepthAnythingConfig, DepthAnythingForDepthEstimation, Dinov2Config
+
+    width = torch_networks(network)[0].tokens.backbone.width
+    encoder = Dinov2Config(
+        hidden_size=width,
+        num_hidden_layers=12,
+        num_attention_heads=width // 64,
+        patch_size=14,
+        image_size=518,
+        out_features=[f"stage{block + 1}" for block in network.blocks],
+        reshape_hidden_states=False,
+    )
+    config = DepthAnythingConfig(
+        backbone_config=encoder,
+        patch_size=14,
+        reassemble_hidden_size=width,
+        neck_hidden_sizes=list(network.channels),
+        fusion_hidden_size=network.features,
+        head_hidden_size=32,
+        depth_estimation_type="metric",
+        max_depth=DEPTH_MAX_M,
+    )
+    model = DepthAnythingForDepthEstimation(config).eval()
     images = torch.from_numpy(pictures)
 
     def run() -> object:
-        seen = _run(encoder, images)
-        assert isinstance(seen, torch.Tensor)
         with torch.inference_mode():
-            return novelty(), _run(depth, images), head(seen[None])
+            return model(images.permute(0, 3, 1, 2).float() / 255).predicted_depth
 
     return run
 
 
-def bank_for(engine: Engine, pictures: np.ndarray, path: Path) -> BankStore:
-    """A bank of ten classes out of the pictures' own patches, so that most of what follows is known."""
+def lift_splat_alone(network: Network, pictures: np.ndarray) -> Callable[[], object]:
+    """A bird's-eye network with an encoder of its own."""
+    both, head = torch_networks(network)
+    of_rig, images = head.with_rig(rig(len(pictures))), torch.from_numpy(pictures)
+
+    def run() -> object:
+        with torch.inference_mode():
+            return of_rig(both.tokens(images)[None])
+
+    return run
+
+
+def bank_for(name: str, engine: Engine, pictures: np.ndarray, path: Path) -> BankStore:
+    """The embedded bank for the embedded model; else ten classes out of the pictures' own patches, so that most of what
+    follows is known."""
+    if name == MINI:
+        return BankStore(embedded_bank())
     tokens = engine.tokens(pictures)
     parts = np.array_split(tokens.reshape(-1, tokens.shape[-1]), 10)
     kinds = (ClassKind.THING, ClassKind.STUFF)
@@ -105,16 +152,3 @@ def bank_for(engine: Engine, pictures: np.ndarray, path: Path) -> BankStore:
     store = BankStore(path)
     store.create(PrototypeBank(engine.manifest.fingerprint, classes, (calibration,), none, ()), "eval", "speed")
     return store
-
-
-def _torch(name: str) -> tuple[TokensAndDepth, LiftSplat]:
-    torch.manual_seed(0)
-    network = NETWORKS[name]
-    backbone = random_backbone(network.backbone, image_size=SIZE_PX)
-    head = LiftSplat(backbone.width, rig(1)).eval()
-    return TokensAndDepth(copy.deepcopy(backbone), network).eval(), head
-
-
-def _run(network: torch.nn.Module, images: torch.Tensor) -> object:
-    with torch.inference_mode():
-        return network(images)

@@ -1,4 +1,9 @@
-"""Export a trained checkpoint as a model bundle: ``python -m training.export_mini --checkpoint FILE --out DIR``."""
+"""Export a trained checkpoint as a model bundle: ``python -m training.export_mini --checkpoint FILE --out DIR``.
+
+``--weights FILE`` takes what ``training.start`` keeps of one (``training/weights/airside-mini.safetensors``).
+``--fused RIG`` also makes the one graph that TensorRT runs for that rig; for a bundle that is there already, that graph
+alone.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +12,16 @@ import copy
 from pathlib import Path
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from airside.engine.bundle import Manifest
+from airside.config import RigConfig, load_rig
+from airside.engine.bundle import Manifest, open_bundle
 from airside.export import fold_normalisation, write_bundle
+from airside.export_fused import FusedGraph, write_fused
+from airside.fusion.bev_layers import network_rig
 from training.network import FOCAL_PX, IMAGE_MEAN, IMAGE_STD, Mini, MiniConfig
+from training.start import NETWORK
 
 MINI = MiniConfig()
 NAME, TRAINED_ON = "airside-mini", "airside apron simulator (training/apron)"
@@ -41,6 +51,15 @@ def load_network(checkpoint: Path, config: MiniConfig = MINI) -> Mini:
     return network.eval()
 
 
+def load_weights(path: Path, config: MiniConfig = MINI) -> Mini:
+    """The network in a file of :mod:`training.start`: half precision, so not exactly a bundle's."""
+    network = Mini(config)
+    kept = load_file(path)
+    own = {name.removeprefix(NETWORK): value.float() for name, value in kept.items() if name.startswith(NETWORK)}
+    network.load_state_dict(own)
+    return network.eval()
+
+
 def export(network: Mini, out: Path, name: str = NAME, trained_on: str = TRAINED_ON) -> Manifest:
     """Write ``network`` as the bundle ``out``; see :func:`airside.export.write_bundle`."""
     config = network.config
@@ -65,12 +84,26 @@ def export(network: Mini, out: Path, name: str = NAME, trained_on: str = TRAINED
     return sealed
 
 
+def export_fused(network: Mini, rig: RigConfig, bundle: Path) -> None:
+    """The vehicle's graph of ``network``, in float16, into ``bundle``; see :func:`airside.export_fused.write_fused`."""
+    seen, _ = network_rig(rig.cameras, open_bundle(bundle).manifest)
+    fused = FusedGraph(Exported(network), network.bev, seen, gives_depth=True, precision="float16")
+    print(f"{write_fused(fused, bundle)}: float16, {fused.cameras} cameras, {fused.attentions} attentions to fuse")
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--checkpoint", type=Path, required=True)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--checkpoint", type=Path)
+    source.add_argument("--weights", type=Path)
+    parser.add_argument("--fused", type=Path, metavar="RIG")
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
-    export(load_network(args.checkpoint), args.out)
+    network = load_network(args.checkpoint) if args.checkpoint is not None else load_weights(args.weights)
+    if args.fused is None or not args.out.exists():
+        export(network, args.out)
+    if args.fused is not None:
+        export_fused(network, load_rig(args.fused), args.out)
 
 
 if __name__ == "__main__":

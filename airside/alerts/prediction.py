@@ -14,11 +14,11 @@ ACCELERATION_MPS2 = 1.5  # standard deviation of what constant velocity leaves o
 def predict_record(record: TickRecord, at_ns: int) -> TickRecord:
     """``record`` as it stands at ``at_ns``, on the record's clock, marked ``predicted``.
 
-    Positions move and covariances grow from the capture time on. Levels, reasons, health and the tick number stay
-    those of the tick: a level is never raised, nor lowered, without a picture. Sightings stay, because some have a
-    level and no track. Never ``valid`` from ``expires_ns`` on. A moment before the capture counts as the capture.
+    Positions move and covariances grow from the tick's own time on, at which tracks hold. Levels, reasons, health,
+    times and number of the tick stay: a level is never raised, nor lowered, without a picture. Sightings stay, because
+    some have a level and no track. Never ``valid`` from ``expires_ns`` on. A moment before the tick counts as the tick.
     """
-    dt_s = max(0, at_ns - record.capture_ns) / 1e9
+    dt_s = max(0, at_ns - record.now_ns) / 1e9
     return replace(
         record,
         published_ns=at_ns,

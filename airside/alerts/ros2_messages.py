@@ -1,9 +1,9 @@
 """A tick record as ROS 2 messages: pure functions, one a topic.
 
-Frame and clock: every header says ``base_link`` (the ego frame) and the time at which the positions hold: the capture,
-or, of a predicted record, the moment it was predicted for. airside counts monotonic nanoseconds; ``offset_ns`` (see
-:func:`ros_clock_offset_ns`) is added to each to give the ROS system clock, one offset a process, so that differences
-stay exact whatever the system clock does.
+Frame and clock: every header says ``base_link`` (the ego frame) and the time at which the world was as told: the
+capture of the newest picture, and of a predicted record as much later as its tracks were carried on. airside counts
+monotonic nanoseconds; ``offset_ns`` (see :func:`ros_clock_offset_ns`) is added to each to give the ROS system clock,
+one offset a process, so that differences stay exact whatever the system clock does.
 
 What a planner needs and the perception types have no field for (level, reasons, validity, expiry, sequence, age, bank
 and model) is in :func:`diagnostics`, complete in one message, and once more as JSON in ``/airside/tick``.
@@ -133,7 +133,7 @@ def score_of(track: Track) -> float:
 
 
 def _holds_at_ns(record: TickRecord) -> int:
-    return record.published_ns if record.predicted else record.capture_ns
+    return record.capture_ns + (record.published_ns - record.now_ns if record.predicted else 0)
 
 
 def _detection(types: Ros2Types, track: Track, header: Any) -> Any:
@@ -216,6 +216,7 @@ def _tick_status(types: Ros2Types, record: TickRecord, offset_ns: int, sequence:
         "health": record.health.state.value,
         "reasons": record.health.reasons,
         "capture_ns": record.capture_ns + offset_ns,
+        "now_ns": record.now_ns + offset_ns,
         "published_ns": record.published_ns + offset_ns,
         "expires_ns": record.expires_ns + offset_ns,
         "age_ms": _ms(record.published_ns - record.capture_ns),
@@ -254,6 +255,7 @@ def _alert_status(types: Ros2Types, alert: Alert, record: TickRecord, offset_ns:
         "ood_score": f"{track.ood_score:.6f}",
         "protected": track.protected,
         "confirmed": track.confirmed,
+        "faint": track.faint,
         "range_m": f"{track.range_m:.3f}",
         "bearing_rad": f"{track.bearing_rad:.5f}",
         "x_m": f"{track.state[0]:.3f}",

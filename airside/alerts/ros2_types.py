@@ -23,6 +23,7 @@ PICTURE = "sensor_msgs/msg/CompressedImage"
 CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
 TRANSFORMS = "tf2_msgs/msg/TFMessage"
 
+_ALL = (DETECTIONS, OBJECTS, GRID, DIAGNOSTICS, TEXT, PICTURE, CAMERA_INFO, TRANSFORMS)
 _DEFINITIONS = Path(__file__).parent / "msg"
 
 
@@ -77,4 +78,6 @@ def ros2_types() -> Ros2Types:
     for path in sorted(_DEFINITIONS.glob("*/*.msg")):
         added.update(get_types_from_msg(path.read_text(encoding="utf-8"), f"{path.parent.name}/msg/{path.stem}"))
     store.register(added)
+    for name in _ALL:  # rosbags writes the code of a type at its first use: half a second that no tick has
+        store.get_msgdef(name)
     return Ros2Types(store)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+
+import numpy as np
 
 from airside.config import SiteConfig
 from airside.messages import Box, Kind, Level, Sighting, Track
@@ -22,7 +25,7 @@ def level_of_track(track: Track, site: SiteConfig) -> Verdict:
     facts = {track.kind.value, "placed", "confirmed" if track.confirmed else "tentative"}
     facts.add("faint" if track.faint else "distinct")
     facts |= {name for name, holds in _track_facts(track, site) if holds}
-    return _first_row(facts, track.range_m, site)
+    return _first_row(facts, nearest_m(track.state[:2], track.covariance[:2, :2]), site)
 
 
 def level_of_sighting(sighting: Sighting, protected: bool, size: tuple[int, int], site: SiteConfig) -> Verdict:
@@ -33,6 +36,13 @@ def level_of_sighting(sighting: Sighting, protected: bool, size: tuple[int, int]
     if reaches_lower_middle(sighting.region.box_px, *size):
         facts.add("lower_middle")
     return _first_row(facts, None, site)
+
+
+def nearest_m(xy_m: np.ndarray, covariance_m2: np.ndarray) -> float:
+    """The range of a place [2], less one sigma [2, 2] along the line of sight: distances are kept by what may be."""
+    range_m = max(float(np.hypot(*xy_m)), 1e-6)
+    axis = xy_m / range_m
+    return max(range_m - math.sqrt(axis @ covariance_m2 @ axis), 0.0)
 
 
 def reaches_lower_middle(box_px: Box, width: int, height: int) -> bool:

@@ -6,6 +6,7 @@ looks at the connection. So neither a missing router, nor a peer that is gone or
 
 from __future__ import annotations
 
+import atexit
 import threading
 from collections import deque
 from dataclasses import dataclass
@@ -20,7 +21,8 @@ from airside.messages import Occupancy, TickRecord
 
 RETRY_S = 0.5  # between two attempts to open a session, and between two looks at the connection
 WAITING_RECORDS = 4  # more than these are older than what follows them: the oldest is dropped
-_CLOSE_S = 2.0  # Zenoh waits up to ten seconds for a peer that no longer reads; nobody waits so long for us
+_CLOSE_S = 2.0  # Zenoh waits ten seconds for a peer that no longer reads; that may go on beside other work ...
+_EXIT_S = 15.0  # ... but must be over before the process ends
 
 _TOPICS = (
     ("unknown_objects", DETECTIONS),
@@ -131,6 +133,8 @@ class ZenohPublisher:
             self._closed = True
             self._changed.notify_all()
         self._thread.join(_CLOSE_S)
+        if self._thread.is_alive():  # inside Zenoh, which aborts the process when Python ends around it
+            atexit.register(self._thread.join, _EXIT_S)
 
     def _run(self) -> None:
         session: ZenohSession | None = None

@@ -14,6 +14,7 @@ from airside.errors import UnavailableError
 from airside.messages import FrameBundle
 
 SizePx = tuple[int, int]  # width, height
+SKIPPED = "skipped"  # newest wins: no trouble
 
 
 class LiveRig:
@@ -47,6 +48,7 @@ class LiveRig:
             )
             for name, source in sources.items()
         }
+        self._told = {name: Counter[str]() for name in sources}  # the faults of the ticks so far
         self._patience_s = timeout_s + 1.0
         deadline = time.monotonic() + self._patience_s
         for camera in self._cameras.values():
@@ -75,9 +77,15 @@ class LiveRig:
         return {name: camera.last_fault for name, camera in self._cameras.items() if camera.last_fault is not None}
 
     def newest(self, now_ns: int) -> FrameBundle:
-        """Of each camera its newest frame, however old, without waiting; a camera that never gave one is missing."""
-        frames = (camera.latest() for camera in self._cameras.values())
-        return FrameBundle(now_ns, tuple(frame for frame in frames if frame is not None))
+        """Of each camera its newest frame, however old, without waiting; a camera that never gave one is missing. Its
+        troubles are the faults counted since this was last asked."""
+        frames = tuple(frame for camera in self._cameras.values() if (frame := camera.latest()) is not None)
+        now = self.faults
+        troubles = tuple(
+            (name, reason) for name, counts in now.items() for reason in counts - self._told[name] if reason != SKIPPED
+        )
+        self._told = now
+        return FrameBundle(now_ns, frames, troubles)
 
     def close(self) -> None:
         """Stop all readers at the same time, within a second more than ``timeout_s``. Safe to call twice."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from airside.commands.check import FAIL, INFO, OK, WARN, Check
 from airside.engine.bundle import open_bundle
-from airside.engine.cache import ADVICE, cache_folder, write_cached
+from airside.engine.cache import cache_folder, write_cached
 from airside.engine.engines import DEFAULT_ENGINE, ENGINES, load_named
 from airside.engine.verification import kept
 from airside.errors import AirsideError, StorageError
@@ -44,5 +44,5 @@ def _cache() -> Check:
         write_cached(folder / "doctor", b"")
         (folder / "doctor").unlink()
     except (StorageError, OSError) as error:
-        return Check(WARN, "cache", f"{error}: verified engines are not remembered; {ADVICE}")
+        return Check(WARN, "cache", f"{error}: verified engines are not remembered")
     return Check(OK, "cache", f"{folder} can be written")

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from airside.engine.bundle import open_bundle
-from airside.engine.cache import ADVICE
 from airside.engine.engine import Engine
 from airside.engine.engines import DEFAULT_ENGINE, ENGINES, LoadedEngine, engine_kind, load_named
 from airside.engine.parity import compare, load_outputs
@@ -64,7 +63,7 @@ def _kept_where(found: Verification, start: float) -> str:
     try:
         return f"{said}, kept in {keep(found).parent}"
     except StorageError as error:
-        return f"{said}, but this cannot be kept and is done at every start ({error}; {ADVICE})"
+        return f"{said}, but this cannot be kept and is done at every start ({error})"
 
 
 def _say(text: str) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
+
+import numpy as np
 
 from airside.alerts.between_ticks import BetweenTicks
 from airside.alerts.jsonl import JsonLinesWriter
@@ -40,6 +42,10 @@ class Duty(Protocol):
         """For one tick: what it is to do, and what the loop itself has to say of its health."""
         ...
 
+    def drawn(self, tick: Tick, picture: np.ndarray) -> None:
+        """``picture`` [H, W, 3] uint8 RGB of ``tick`` has been drawn."""
+        ...
+
 
 class _NoDuty:
     """A recording: the whole work in every tick; a disk that is full ends the run."""
@@ -49,6 +55,9 @@ class _NoDuty:
 
     def tick(self, pipeline: Pipeline) -> AbstractContextManager[Workload]:
         return nullcontext(FULL)
+
+    def drawn(self, tick: Tick, picture: np.ndarray) -> None:
+        pass
 
 
 NO_DUTY: Duty = _NoDuty()
@@ -60,6 +69,7 @@ class Outlets:
 
     publishers: tuple[Publisher, ...] = ()
     recorder: McapRecorder | None = None  # one of the publishers, which wants the pictures too
+    overlay: bool = False  # it also wants what is drawn
     metrics: Metrics | None = None
 
 
@@ -70,16 +80,21 @@ def open_outlets(config: PublishConfig, rig: RigConfig, folder: Path) -> Outlets
     :class:`airside.errors.StorageError` where ``folder`` cannot be made.
     """
     offset_ns = time.time_ns() - time.monotonic_ns()  # ticks are told by the monotonic clock, ROS by the system's
-    metrics = Metrics(config.metrics.port) if config.metrics.enabled else None
-    publishers: list[Publisher] = []
-    if config.zenoh.enabled:
-        publishers.append(BetweenTicks(ZenohPublisher(config.zenoh, offset_ns), config.zenoh.rate_hz))
-    recorder = None
-    if config.recorder.enabled:
-        cameras = [RecordedCamera(c.name, c.pinhole, c.ego_from_cam.transform) for c in rig.cameras]
-        recorder = McapRecorder(folder, config.recorder, offset_ns, cameras)
-        publishers.append(recorder)
-    return Outlets(tuple(publishers), recorder, metrics)
+    with ExitStack() as opened:
+        metrics = recorder = None
+        publishers: list[Publisher] = []
+        if config.metrics.enabled:
+            metrics = Metrics(config.metrics.port)
+            opened.callback(metrics.close)
+        if config.recorder.enabled:
+            cameras = [RecordedCamera(c.name, c.pinhole, c.ego_from_cam.transform) for c in rig.cameras]
+            recorder = McapRecorder(folder, config.recorder, offset_ns, cameras)
+            opened.callback(recorder.close)
+            publishers.append(recorder)
+        if config.zenoh.enabled:
+            publishers.append(BetweenTicks(ZenohPublisher(config.zenoh, offset_ns), config.zenoh.rate_hz))
+        opened.pop_all()  # all of them are there: whoever runs the loop closes them
+    return Outlets(tuple(publishers), recorder, overlay=config.recorder.overlay, metrics=metrics)
 
 
 class LiveDuty:
@@ -126,6 +141,11 @@ class LiveDuty:
         self._load = self._load.after(took_s, self._period_s)
         self._finished(took_s)
         self._ticks += 1
+
+    def drawn(self, tick: Tick, picture: np.ndarray) -> None:
+        recorder = self._outlets.recorder
+        if recorder is not None and self._outlets.overlay:
+            recorder.add_overlay(picture, tick.record.capture_ns)
 
     def _publish(self, tick: Tick) -> None:
         assert self._fan_out is not None

@@ -15,6 +15,8 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from airside.alerts.jsonl import JsonLinesWriter, json_line
 from airside.bank.bank import PrototypeBank
 from airside.bank.snapshot import SnapshotInfo
@@ -131,6 +133,9 @@ class Replay:
         left_out = frozenset(c["camera"] for c in self._now.told["cameras"] if "shed" in c["health"]["reasons"])
         self._number += 1
         return nullcontext(replace(work, skipped=left_out))
+
+    def drawn(self, tick: Tick, picture: np.ndarray) -> None:
+        pass
 
     def as_text(self) -> str:
         text = f"alerts as in the drive in {self.same} of {self._number} ticks"

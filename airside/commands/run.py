@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
+
 from airside.bank.store import BankStore
 from airside.cameras.bag import BAG_SUFFIXES, is_bag_folder
 from airside.cameras.live_rig import open_live_rig
@@ -27,6 +29,7 @@ from airside.commands.tick_pictures import CameraPicture, Picture, RigPicture
 from airside.commands.watching import watch
 from airside.config import CameraConfig, RigConfig, SiteConfig, load_rig, load_site
 from airside.config.publish import PublishConfig, load_publish
+from airside.engine.engine import Engine
 from airside.errors import InputError, UsageError
 from airside.ood.scoring import METHODS
 from airside.operations.settings_watch import Watched
@@ -70,6 +73,8 @@ def run(args: argparse.Namespace) -> int:
     if not pipeline.knowledge.calibrated:
         _note(f"the bank has no threshold for {args.method!r} from clean frames: a stand-in is used, DEGRADED")
     with _feed(args.source, rig, list(mounts), site.tick_ms) as feed, StopRequest() as stop:
+        if feed.live:
+            _warm_up(engine, len(mounts))
         summary = watch(
             feed,
             pipeline,
@@ -146,6 +151,13 @@ def _duty(args: argparse.Namespace, feed: Feed, rig: RigConfig | None, site: Sit
         site=Watched(args.site, load_site) if args.site is not None else None,
         watchdog=Watchdog.from_environment(),
     )
+
+
+def _warm_up(engine: Engine, cameras: int) -> None:
+    """The first pass of each kind makes what later ones use: not within a tick."""
+    black = np.zeros((cameras, engine.manifest.height_px, engine.manifest.width_px, 3), np.uint8)
+    engine.outputs(black)
+    engine.tokens(black)
 
 
 def _positive(text: str) -> int:

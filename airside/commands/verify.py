@@ -17,7 +17,6 @@ from airside.commands.detections import compare_detections
 from airside.commands.engine_choice import add_engine_option, verify_engine
 from airside.commands.table import table
 from airside.engine.bundle import open_bundle
-from airside.engine.cache import ADVICE
 from airside.engine.engines import DEFAULT_ENGINE, load_named
 from airside.engine.verification import DETECTIONS_AGREE, LIMITS, Detections, Verification, keep
 from airside.errors import RefusedError, StorageError, UsageError
@@ -69,9 +68,7 @@ def _kept(found: Verification) -> StorageError | None:
     try:
         keep(found)
     except StorageError as error:
-        return StorageError(
-            f"the result could not be kept, so that airside run will ask for it again: {error}; {ADVICE}"
-        )
+        return StorageError(f"the result could not be kept, so that airside run will ask for it again: {error}")
     return None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 from threadpoolctl import threadpool_limits
 
 from airside.commands.feeds import Feed
@@ -61,7 +62,7 @@ def watch(
             summary.add(tick)
             if picture is not None:
                 summary.filmed = True
-                _draw(tick, picture, files, summary)
+                duty.drawn(tick, _draw(tick, picture, files, summary))
             used, reasons = used or bool(tick.views), ", ".join(tick.record.health.reasons)
             on_record(tick.record)
             progress.step()
@@ -75,13 +76,14 @@ def watch(
     return summary
 
 
-def _draw(tick: Tick, picture: Picture, files: RunFiles, summary: RunSummary) -> None:
+def _draw(tick: Tick, picture: Picture, files: RunFiles, summary: RunSummary) -> np.ndarray:
     with summary.stage("overlay"):
         drawn = picture(tick)
     with summary.stage("video"):
         files.film(drawn)
     with summary.stage("stills"):
         files.still(drawn, tick.record)
+    return drawn
 
 
 def _timed(feed: Feed, summary: RunSummary, stop: Callable[[], bool]) -> Iterator[FrameBundle]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -26,12 +26,19 @@ class Network(Protocol):
 
 
 class BundleEngine:
-    """An :class:`airside.engine.engine.Engine` around the networks of a bundle, whoever compiled them."""
+    """An :class:`airside.engine.engine.Engine` around the networks of a bundle, whoever compiled them.
 
-    def __init__(self, bundle: Bundle, network: Network, bev: Network | None) -> None:
+    ``tokens_alone`` makes the network that gives nothing but tokens, when it is first needed.
+    """
+
+    def __init__(
+        self, bundle: Bundle, network: Network, bev: Network | None, tokens_alone: Callable[[], Network]
+    ) -> None:
         self._manifest, self._path = bundle.manifest, bundle.path
         self._names = network_outputs(bundle.manifest)
         self._network, self._bev = network, bev
+        self._make_tokens_alone = tokens_alone
+        self._tokens_alone: Network | None = network if self._names == ("tokens",) else None
 
     @property
     def manifest(self) -> Manifest:
@@ -39,7 +46,12 @@ class BundleEngine:
 
     def tokens(self, images: np.ndarray) -> np.ndarray:
         require_pictures(images, self._manifest)
-        (tokens,) = self._network({"images": images}, ["tokens"])
+        if self._tokens_alone is None:
+            try:
+                self._tokens_alone = self._make_tokens_alone()
+            except ValueError:  # not a network that can be pruned: the whole one gives the same tokens
+                self._tokens_alone = self._network
+        (tokens,) = self._tokens_alone({"images": images}, ["tokens"])
         return np.asarray(tokens, np.float32)
 
     def outputs(self, images: np.ndarray) -> NetworkOutput:

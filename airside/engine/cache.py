@@ -26,6 +26,9 @@ def write_cached(path: Path, data: bytes) -> None:
     """Write ``path``, inside :func:`cache_folder`, whole or not at all. Raises :class:`StorageError`."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        write_durably(path, data)
     except OSError as error:
-        raise storage_error_from_os_error("making the cache folder", path.parent, error) from error
-    write_durably(path, data)
+        cause = storage_error_from_os_error("making the cache folder", path.parent, error)
+        raise StorageError(f"{cause}; {ADVICE}") from error
+    except StorageError as error:
+        raise StorageError(f"{error}; {ADVICE}") from error

@@ -55,8 +55,8 @@ def open_fused(bundle: Bundle) -> Fused:
     folder = bundle.path / FOLDER
     if not folder.is_dir():
         raise UnavailableError(
-            f"{bundle.path} has no graph for a vehicle ({folder}): make it where its weights are "
-            "(airside.export_fused.write_fused), or use another engine"
+            f"{bundle.path} has no graph for a vehicle ({folder}): make it where its weights are (airside export "
+            f"--backbone NAME --weights FILE --fused RIG --out {bundle.path}), or use another engine"
         )
     try:
         told = json.loads((folder / "fused.json").read_text())

@@ -10,11 +10,15 @@ import onnxruntime
 
 from airside.engine.bundle import Bundle, open_bundle
 from airside.engine.bundle_engine import BEV_INPUTS, BEV_OUTPUTS, BundleEngine, network_outputs, require_names
+from airside.engine.pruned import pruned
+from airside.engine.spread import SpreadNetwork, thread_count
 from airside.errors import CorruptError
+
+onnxruntime.disable_telemetry_events()  # a vehicle tells nobody but its planner
 
 
 class OnnxNetwork:
-    """One onnxruntime session. ``threads`` 0 leaves the number to onnxruntime (one a core).
+    """One onnxruntime session of ``threads``; any number of threads may call it.
 
     Raises :class:`CorruptError` when onnxruntime refuses the network, or its inputs and outputs are not those named.
     """
@@ -38,15 +42,25 @@ class OnnxNetwork:
 
 
 class OnnxEngine(BundleEngine):
-    """Holds one onnxruntime session a network; ``network``: what runs instead of ``model.onnx``, and where it lies."""
+    """Holds a session for single pictures, one for several, and one for the bird's-eye view; where there is depth, the
+    first two also for tokens alone. ``network``: what runs instead of ``model.onnx``, and where it lies."""
 
     def __init__(self, bundle: Bundle, threads: int = 0, network: tuple[bytes, Path] | None = None) -> None:
         bev = None
         given, path = (bundle.network, bundle.path / "model.onnx") if network is None else network
-        model = OnnxNetwork(given, path, threads, ("images",), network_outputs(bundle.manifest))
+        threads = thread_count(threads)
+
+        def spread(network: bytes, gives: Sequence[str]) -> SpreadNetwork:
+            def session(its_threads: int) -> OnnxNetwork:
+                return OnnxNetwork(network, path, its_threads, ("images",), gives)
+
+            alone = session(threads)
+            return SpreadNetwork(alone, lambda: alone if threads == 1 else session(1), threads)
+
+        model = spread(given, network_outputs(bundle.manifest))
         if bundle.bev_network is not None:
             bev = OnnxNetwork(bundle.bev_network, bundle.path / "bev.onnx", threads, BEV_INPUTS, BEV_OUTPUTS)
-        super().__init__(bundle, model, bev)
+        super().__init__(bundle, model, bev, lambda: spread(pruned(given, ("tokens",)), ("tokens",)))
 
 
 def load_engine(path: Path, threads: int = 0) -> OnnxEngine:

@@ -1,8 +1,7 @@
 """A bundle's network with its Linears in int8, made once and kept in the cache.
 
-Weights are quantised per output channel; activations while running, one scale for the whole batch: a picture's tokens
-then depend a little on the other pictures of its pass. Convolutions, norms, attention and the bird's-eye view stay
-in float32.
+Weights are quantised per output channel; activations while running, one scale a pass, and every picture has its own
+(:mod:`airside.engine.spread`). Convolutions, norms, attention and the bird's-eye view stay in float32.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from pathlib import Path
 from airside.engine.bundle import Bundle
 from airside.engine.cache import cache_folder, write_cached
 from airside.engine.machine import processor_abilities, versions
+from airside.engine.optional import optional_library
 from airside.errors import CorruptError
 
 LINEARS = ("MatMul", "Gemm")
@@ -22,7 +22,7 @@ _EXACT_INT8 = frozenset({"avx512_vnni", "avx_vnni", "asimddp", "i8mm"})  # other
 
 def quantised_network(bundle: Bundle) -> tuple[bytes, Path]:
     """The quantised ``model.onnx`` and where it lies. Raises :class:`airside.errors.StorageError` where it cannot be
-    kept, :class:`CorruptError` where onnxruntime cannot quantise it."""
+    kept, :class:`CorruptError` where onnxruntime cannot quantise it, :class:`UnavailableError` without onnx."""
     reduced = not processor_abilities() & _EXACT_INT8
     made_by = "-".join(f"{name}{version}" for name, version in versions("onnxruntime", "onnx").items())
     kind = f"{'reduced-' if reduced else ''}{made_by}"
@@ -36,7 +36,7 @@ def quantised_network(bundle: Bundle) -> tuple[bytes, Path]:
 
 
 def _quantise(bundle: Bundle, *, reduce_range: bool) -> bytes:
-    import onnx  # optional, and slow to import
+    onnx = optional_library("onnx", "airside[int8]")
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     root = logging.getLogger()

@@ -20,7 +20,7 @@ from airside.engine.engines import Identity, Precision
 from airside.engine.parity import TOLERANCE, Comparison
 from airside.errors import StorageError
 
-SCHEMA = 1
+SCHEMA = 2  # 1 did not hold single pictures and tokens alone against the stored outputs
 
 
 class Limit(NamedTuple):

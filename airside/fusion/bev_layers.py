@@ -63,6 +63,14 @@ def rig_above(cameras: Sequence[CameraConfig], manifest: Manifest) -> RigAbove |
     spec = manifest.bev
     if spec is None:
         return None
+    rig, observed = network_rig(cameras, manifest)
+    whole = observed_only(bev_view(rig, spec.grid, spec.bins, spec.height_range_m), observed)
+    return RigAbove(tuple(camera.name for camera in cameras), whole)
+
+
+def network_rig(cameras: Sequence[CameraConfig], manifest: Manifest) -> tuple[NetworkRig, np.ndarray]:
+    """``cameras`` as a network of ``manifest`` sees their pictures, and which patches are no letterbox bars: [N, Hp,
+    Wp] bool."""
     views = []
     for camera in cameras:
         blank = np.zeros((camera.pinhole.height, camera.pinhole.width, 3), np.uint8)
@@ -70,9 +78,7 @@ def rig_above(cameras: Sequence[CameraConfig], manifest: Manifest) -> RigAbove |
         net = Rectifier(camera).observed(net, *blank.shape[:2])
         views.append(mounted_view(camera, blank.shape, net))
     rig = NetworkRig([view.network for view in views], [view.ego_from_cam for view in views], manifest.patch_px)
-    observed = np.stack([view.observed for view in views])
-    whole = observed_only(bev_view(rig, spec.grid, spec.bins, spec.height_range_m), observed)
-    return RigAbove(tuple(camera.name for camera in cameras), whole)
+    return rig, np.stack([view.observed for view in views])
 
 
 def bev_layers(maps: BevMaps, spec: BevSpec, above: BevView, ood_score: np.ndarray) -> BevLayers:

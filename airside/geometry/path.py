@@ -11,14 +11,17 @@ from airside.geometry.transforms import RigidTransform
 def path_patches(
     camera: PinholeCamera, ego_from_cam: RigidTransform, patch_px: int, half_width_m: float, reach_m: float
 ) -> np.ndarray:
-    """[Hp, Wp] bool: the patches of a picture of the network's size whose middle sees level ground straight ahead of
-    the vehicle, at most ``half_width_m`` aside and ``reach_m`` away in the ego frame. What stands there has its foot in
-    one of them."""
+    """[Hp, Wp] bool: the patches of a picture of the network's size whose lower edge, in its middle, sees level ground
+    straight ahead of the vehicle, at most ``half_width_m`` aside and ``reach_m`` away in the ego frame, and those right
+    above them. What stands there has its foot in one of them, or, far away, where a patch holds many metres of ground,
+    shows itself in the next one."""
     rows, columns = camera.height // patch_px, camera.width // patch_px
     row, column = np.indices((rows, columns))
-    uv = (np.stack([column, row], axis=-1) + 0.5) * patch_px - 0.5
+    uv = np.stack([(column + 0.5) * patch_px, (row + 1.0) * patch_px], axis=-1) - 0.5
     ray = ego_from_cam.directions(camera.ray_cam_from_uv(uv))
     height_m = float(ego_from_cam.translation_m[2])
     down = np.where(ray[..., 2] < 0, -ray[..., 2], np.nan)
     x, y = (ego_from_cam.translation_m[axis] + ray[..., axis] * height_m / down for axis in (0, 1))
-    return np.asarray((x > 0) & (np.hypot(x, y) <= reach_m) & (np.abs(y) <= half_width_m))
+    path = (x > 0) & (np.hypot(x, y) <= reach_m) & (np.abs(y) <= half_width_m)
+    path[:-1] |= path[1:]
+    return np.asarray(path)

@@ -20,6 +20,8 @@ from airside.assets import embedded_bank, embedded_model
 from airside.bank.store import BankStore
 from airside.commands.engine_choice import add_engine_option, ready_engine
 from airside.config import SiteConfig, load_site
+from airside.engine.bundle import open_bundle
+from airside.engine.engines import load_named
 from airside.errors import AirsideError, UnavailableError, UsageError
 from airside.progress import Progress
 from airside.video_writer import CODECS
@@ -72,6 +74,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--soak", type=int, metavar="TICKS", default=None, help="as fast as it goes, watching what grows"
     )
+    parser.add_argument("--threads", type=int, default=0, help="of the engine (0: its own choice); 1 on a busy machine")
     add_engine_option(parser)
     args = parser.parse_args(argv)
     if (args.live is not None and not args.live > 0) or (args.soak is not None and args.soak < 100):
@@ -87,7 +90,10 @@ def _run(args: argparse.Namespace) -> None:
         raise UsageError(f"no drive to run: {args.cache} holds none of these kinds; leave --rendered out")
     model, bank = args.model or embedded_model(), args.bank or embedded_bank()
     site = load_site(args.site) if args.site is not None else SiteConfig()
-    runner = Runner(ready_engine(model, args.engine), args.engine, bank, site)
+    engine = ready_engine(model, args.engine)
+    if args.threads:
+        engine = load_named(args.engine, open_bundle(model), args.threads).engine
+    runner = Runner(engine, args.engine, bank, site)
     results = run_all(plans, runner, args.cache)
     protocol = {
         "model": runner.engine.manifest.fingerprint,

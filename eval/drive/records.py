@@ -74,7 +74,7 @@ def _alert(value: dict[str, Any]) -> Alert:
     plain = {
         name: value[name]
         for name in (
-            "id", "nearest_class", "protected", "confirmed", "height_m", "similarity", "ood_score", "first_ns",
+            "id", "nearest_class", "protected", "confirmed", "faint", "height_m", "similarity", "ood_score", "first_ns",
             "seen_ns",
         )
     }  # fmt: skip
@@ -90,7 +90,7 @@ def _alert(value: dict[str, Any]) -> Alert:
 
 
 def _sighting(value: dict[str, Any]) -> Sighting:
-    plain = {name: value[name] for name in ("nearest_class", "similarity", "ood_score", "patches")}
+    plain = {name: value[name] for name in ("nearest_class", "similarity", "ood_score", "patches", "faint")}
     outline = np.array(value["outline_px"], np.float32).reshape(-1, 2)
     region = Region(**plain, kind=Kind(value["kind"]), box_px=tuple(value["box_px"]), outline_px=outline)
     level = Level(value["level"])

@@ -16,6 +16,7 @@ from eval.metrics.drive import (
     recall,
     tick_times,
     times_to_first_alert,
+    told_as,
 )
 
 AIM_IN_TIME, AIM_POSITION, AIM_LATERAL_M, AIM_FALSE, AIM_TICKS = 0.95, 0.10, 0.5, 1.0, 0.99
@@ -59,6 +60,7 @@ def report_of(
         "recall_by_range": recalls["by_range"],
         "recall_by_patches": recalls["by_patches"],
         "recall_of_pictures_by_patches": recalls["pictures_by_patches"],
+        "told_as": told_as(others),
         "identity_switches": identity_switches(others),
         **extra,
         "protocol": {**protocol, "drives": _count(results)},
@@ -120,6 +122,10 @@ def print_table(report: dict[str, Any]) -> None:
     ):
         cells = [f"{name}: {_of(row['recall'], '.2f')} of {row['shown']}" for name, row in report[key].items()]
         print(f"{title:28} " + "   ".join(cells))
+    print("what single pictures with 10 patches of it and more call it")
+    for family, row in report["told_as"].items():
+        names = ", ".join(f"{name} {count}" for name, count in list(row["called"].items())[:5])
+        print(f"  {family:24} {row['recall']:.2f} of {row['pictures']:4}   {names}")
     ticks, offline = report["ticks"], report["ticks"]["offline"]
     print(f"ticks off-line: {_of(offline['p50_ms'], '.0f')} ms, 99 %: {_of(offline['p99_ms'], '.0f')} ms")
     if ticks["within_200ms"] is not None:

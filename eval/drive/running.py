@@ -6,6 +6,7 @@ bank, the engine, the site. A run that was killed goes on after its last whole d
 
 from __future__ import annotations
 
+import ast
 import functools
 import hashlib
 from collections.abc import Callable, Iterator
@@ -26,12 +27,7 @@ from eval.drive.truth import truths_of
 from eval.metrics.drive import DriveResult
 from training.apron_drives import TICK_S
 
-# What a tick's record depends on; drawing, commands and publishers do not.
-_RUNTIME = (
-    "alerts/hold.py", "alerts/rules.py", "bank/*.py", "camera_watch.py", "cameras/fit.py", "config/*.py", "engine/*.py",
-    "fusion/*.py", "geometry/*.py", "health.py", "knowledge.py", "messages.py", "ood/*.py", "perception.py",
-    "pipeline.py", "tracking/*.py", "workload.py",
-)  # fmt: skip
+_ROOTS = ("airside.pipeline", "airside.engine.engines")  # what they import is what a tick's record depends on
 
 Watcher = Callable[[int, Tick, dict[str, np.ndarray]], None]  # tick number, what it gave, the cameras' pictures
 
@@ -101,9 +97,34 @@ def _records(drive: StoredDrive, runner: Runner, watcher: Watcher | None) -> Ite
 
 @functools.cache
 def runtime_digest() -> str:
-    """SHA-256 of the runtime's source, as far as records depend on it."""
-    root, digest = Path(airside.__file__).parent, hashlib.sha256()
-    for pattern in _RUNTIME:
-        for path in sorted(root.glob(pattern)):
-            digest.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
+    """SHA-256 of the runtime's source, as far as records depend on it: not of drawing, commands, publishers."""
+    digest = hashlib.sha256()
+    for name in sorted(runtime_modules()):
+        digest.update(name.encode() + _source(name).read_bytes())
     return digest.hexdigest()
+
+
+def runtime_modules() -> set[str]:
+    """The modules of airside that :data:`_ROOTS` import, and those that they import, found in their source."""
+    found, waiting = set[str](), list(_ROOTS)
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting += _imported(_source(name))
+    return found
+
+
+def _imported(source: Path) -> list[str]:
+    names: list[str] = []
+    for node in ast.walk(ast.parse(source.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "airside":
+            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names if alias.name.split(".")[0] == "airside"]
+    return [name for name in names if _source(name).exists()]
+
+
+def _source(module: str) -> Path:
+    path = Path(airside.__file__).parent.joinpath(*module.split(".")[1:])
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")

@@ -19,7 +19,7 @@ from eval.metrics.polygons import distance_to_polygon_m
 STOPS_IN_M = 27.0  # from 25 km/h at 1.2 m/s2, one second of reaction included
 LARGE_M = 1.5
 NEAR_M = 20.0  # positions are judged up to here
-VISIBLE_PATCHES = 4.0
+VISIBLE_PATCHES, NAMED_PATCHES = 4.0, 10.0
 RANGE_BINS_M: dict[str, tuple[float, float]] = {
     "0-10": (0, 10), "10-20": (10, 20), "20-27": (20, 27), "27-40": (27, 40), "40-60": (40, 60),
 }  # fmt: skip
@@ -256,6 +256,33 @@ def recall(results: Iterable[DriveResult]) -> dict[str, dict[str, dict[str, Any]
     return {
         "by_range": by_range.rows(), "by_patches": by_patches.rows(), "pictures_by_patches": pictures.rows(),
     }  # fmt: skip
+
+
+def told_as(results: Iterable[DriveResult]) -> dict[str, dict[str, Any]]:
+    """Unknown family -> what single pictures that show at least 10 patches of it call it: ``unknown`` in how many, else
+    the known class of a region there, else ``nothing``."""
+    called: dict[str, Counter[str]] = {}
+    for result in results:
+        for record, truths in zip(result.records, result.truths, strict=True):
+            for thing in truths:
+                for camera, patches, box in zip(result.cameras, thing.patches, thing.boxes_px, strict=False):
+                    if patches >= NAMED_PATCHES:
+                        called.setdefault(thing.family, Counter())[_called(record, camera, box)] += 1
+    return {
+        family: {
+            "pictures": names.total(),
+            "recall": names["unknown"] / names.total(),
+            "called": dict(names.most_common()),
+        }
+        for family, names in sorted(called.items())
+    }
+
+
+def _called(record: TickRecord, camera: str, box: tuple[float, float, float, float]) -> str:
+    if _shown_unknown(record, camera, box):
+        return "unknown"
+    known = [s.region for s in record.sightings if s.camera == camera and _middle_in(s.region.box_px, box)]
+    return max(known, key=lambda region: region.patches).name if known else "nothing"
 
 
 def _shown_unknown(record: TickRecord, camera: str, box: tuple[float, float, float, float]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from airside import export
 from airside.cli import main
 from airside.engine.bev_spec import BevSpec
 from airside.engine.bundle import Manifest, open_bundle
+from airside.engine.fused import open_fused
 from airside.engine.onnx import load_engine
 from airside.errors import MismatchError, UsageError
 from airside.geometry.bev_grid import BevGrid
@@ -33,6 +35,7 @@ from prototypes.__main__ import main as prototypes_main
 NAME = "vit_small_patch14_dinov2"
 TINY = {"embed_dim": 32, "depth": 2, "num_heads": 2}
 TRAINED_GRID = 37
+RIGS = Path(__file__).parents[2] / "configs" / "rigs"
 
 
 def _official(folder: Path) -> Path:
@@ -259,3 +262,27 @@ def test_a_vehicle_without_torch_is_told_what_to_install(
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert main(command) == 8
     assert "pip install 'airside[model]'" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("tiny")
+def test_a_vehicles_graph_by_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    weights, bundle, rig = _timm(tmp_path), tmp_path / "bundle", RIGS / "apron6.yaml"
+    size = ["--size", "56x98", "--out", str(bundle)]
+    assert main(["export", "--backbone", NAME, "--weights", str(weights), "--fused", str(rig), *size]) == 0
+    assert "6 cameras, 2 attentions to fuse" in capsys.readouterr().out
+    made, opened = open_bundle(bundle), open_fused(open_bundle(bundle))
+    assert (opened.cameras, opened.attentions, list(opened.stored.outputs)) == (6, 2, ["tokens"])
+    assert main(["export", "--backbone", NAME, "--weights", str(weights), "--fused", str(rig), *size]) == 2
+    assert "exists; delete it first" in capsys.readouterr().err
+
+    shutil.rmtree(bundle / "fused")
+    other = ["--fused", str(RIGS / "front.yaml"), *size]
+    torch.manual_seed(9)
+    strange = random_backbone(NAME, image_size=(TRAINED_GRID * 14, TRAINED_GRID * 14), **TINY).network.state_dict()
+    save_file(strange, tmp_path / "strange.safetensors")
+    assert main(["export", "--backbone", NAME, "--weights", str(tmp_path / "strange.safetensors"), *other]) != 0
+    assert "tokens is not the bundle's" in capsys.readouterr().err
+    assert not (bundle / "fused").exists()
+    assert main(["export", "--backbone", NAME, "--weights", str(weights), "--precision", "float32", *other]) == 0
+    assert open_fused(open_bundle(bundle)).cameras == 1
+    assert open_bundle(bundle).manifest == made.manifest

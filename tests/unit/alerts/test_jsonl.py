@@ -170,7 +170,7 @@ def test_an_alert_tells_its_track() -> None:
     assert value["alerts"] == [
         {
             "id": 1, "kind": "unknown", "name": "unknown", "nearest_class": "cone", "protected": False,
-            "confirmed": True, "range_m": 5.0, "bearing_rad": 0.9273, "xy_ego_m": [3.0, 4.0],
+            "confirmed": True, "faint": False, "range_m": 5.0, "bearing_rad": 0.9273, "xy_ego_m": [3.0, 4.0],
             "velocity_mps": [-2.0, 0.0], "covariance_m2": [0.5, 0.0, 0.1],
             "footprint_xy_m": [[9.0, 1.0], [9.0, 2.5], [10.26, 2.5], [10.26, 1.0]], "height_m": 1.2,
             "similarity": 0.41, "ood_score": 0.93, "cameras": ["front"], "first_ns": 0, "seen_ns": 1, "level": 4,

@@ -125,11 +125,11 @@ class _Disk:
 
 def test_a_prediction_moves_and_decides_nothing() -> None:
     before = tick_record(
-        7, capture_ns=1_000_000_000, published_ns=1_050_000_000, expires_ns=1_600_000_000,
+        7, capture_ns=980_000_000, now_ns=1_000_000_000, published_ns=1_050_000_000, expires_ns=1_600_000_000,
         alerts=(alert(Level.CAUTION, state=np.array([10.0, 1.0, -4.0, 0.5])),), timing_ms={"network": 3.0},
     )  # fmt: skip
     after = predict_record(before, 1_250_000_000)
-    assert (after.tick, after.capture_ns, after.published_ns) == (7, 1_000_000_000, 1_250_000_000)
+    assert (after.tick, after.capture_ns, after.published_ns) == (7, 980_000_000, 1_250_000_000)
     assert (after.predicted, after.valid, after.level, after.timing_ms) == (True, True, Level.CAUTION, {})
     (moved,) = after.alerts
     assert (moved.level, moved.reasons) == (Level.CAUTION, before.alerts[0].reasons)
@@ -151,14 +151,14 @@ def test_a_prediction_is_never_valid_beyond_its_tick(at_ns: int, valid: bool) ->
 
 
 def test_a_prediction_back_in_time_stands_still() -> None:
-    before = tick_record(capture_ns=1_000_000_000, alerts=(alert(),))
+    before = tick_record(now_ns=1_000_000_000, alerts=(alert(),))
     np.testing.assert_array_equal(predict_record(before, 5).alerts[0].track.state, before.alerts[0].track.state)
 
 
 def live(tick: int, expires_in_s: float, **changes: Any) -> TickRecord:
     now_ns = time.monotonic_ns()
     ends = now_ns + int(expires_in_s * 1e9)
-    return tick_record(tick, capture_ns=now_ns, published_ns=now_ns, expires_ns=ends, **changes)
+    return tick_record(tick, capture_ns=now_ns, now_ns=now_ns, published_ns=now_ns, expires_ns=ends, **changes)
 
 
 def test_between_ticks_predictions_go_out_and_end_with_one_that_is_not_valid() -> None:

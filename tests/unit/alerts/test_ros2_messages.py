@@ -71,9 +71,10 @@ def test_a_detection() -> None:
 
 def test_the_stamp_is_the_time_at_which_the_positions_hold() -> None:
     """Who moves a predicted object on from its stamp must not move it twice."""
-    record = predict_record(tick_record(capture_ns=5, published_ns=6, alerts=(alert(),)), 1_000_000_007)
+    tick = tick_record(capture_ns=5, now_ns=6, published_ns=8, alerts=(alert(),))
+    record = predict_record(tick, 1_000_000_006)
     for made in (detections(TYPES, record, 0), detected_objects(TYPES, record, 0), diagnostics(TYPES, record, 0, 1)):
-        assert (made.header.stamp.sec, made.header.stamp.nanosec) == (1, 7)
+        assert (made.header.stamp.sec, made.header.stamp.nanosec) == (1, 5)
     values = values_of(diagnostics(TYPES, record, 0, 1))["airside: tick"]
     assert (values["capture_ns"], values["age_ms"], values["predicted"]) == ("5", "1000.0", "true")
 
@@ -131,7 +132,7 @@ def test_the_diagnostics_say_all_a_planner_needs() -> None:
     tracked = Sighting("front", region, None, Level.STOP, ("unknown_in_stop_distance",), track_id=1)
     degraded = Health(HealthState.DEGRADED, ("camera_stale", "scene"))
     record = tick_record(
-        41, capture_ns=10_000_000, published_ns=90_000_000, expires_ns=610_000_000, health=degraded,
+        41, capture_ns=10_000_000, now_ns=70_000_000, published_ns=90_000_000, expires_ns=610_000_000, health=degraded,
         cameras=(CameraStatus("front", Health(HealthState.OK), 10_000_000, True),
                  CameraStatus("rear", Health(HealthState.BLIND, ("no_frame",)), None, False)),
         alerts=(alert(id=1),), sightings=(loose, quiet, tracked),
@@ -144,7 +145,8 @@ def test_the_diagnostics_say_all_a_planner_needs() -> None:
     values = values_of(made)
     assert values["airside: tick"] == {
         "sequence": "99", "tick": "41", "predicted": "false", "valid": "true", "level": "4", "level_name": "STOP",
-        "health": "DEGRADED", "reasons": "camera_stale,scene", "capture_ns": str(OFFSET_NS + 10_000_000),
+        "health": "DEGRADED", "reasons": "camera_stale,scene", "capture_ns": str(OFFSET_NS + 10_000_000), 
+        "now_ns": str(OFFSET_NS + 70_000_000),
         "published_ns": str(OFFSET_NS + 90_000_000), "expires_ns": str(OFFSET_NS + 610_000_000), "age_ms": "80.0",
         "bank_snapshot": "abc", "model_fingerprint": "def", "method": "default", "alerts": "1",
         "clock_offset_ns": str(OFFSET_NS),

@@ -21,7 +21,7 @@ MIDDLE, ASIDE = (100.0, 150.0, 200.0, 200.0), (0.0, 0.0, 50.0, 60.0)
 
 def at(x: float, y: float = 0.0, vy: float = 0.0, **changes: Any) -> Track:
     """A thing without width, seen well."""
-    plain = {"footprint_xy_m": (), "state": np.array([x, y, 0.0, vy]), "covariance": np.eye(4) * 0.01}
+    plain = {"footprint_xy_m": (), "state": np.array([x, y, 0.0, vy]), "covariance": np.eye(4) * 1e-6}
     return track(**(plain | changes))
 
 
@@ -36,6 +36,9 @@ def at(x: float, y: float = 0.0, vy: float = 0.0, **changes: Any) -> Track:
         (at(3, 2.0), Level.STOP, "unknown_in_stop_distance"),
         (at(3, -2.01), Level.NOTICE, "unknown_elsewhere"),
         (at(-5, 1), Level.STOP, "unknown_in_stop_distance"),  # behind is path too
+        (at(3, faint=True), Level.CAUTION, "unfamiliar_on_path"),
+        (at(3, faint=True, confirmed=False), Level.NOTICE, "unknown_elsewhere"),
+        (at(3, 5, faint=True), Level.NOTICE, "unknown_elsewhere"),
         (at(3, confirmed=False), Level.CAUTION, "unknown_in_caution_distance"),  # at once, but lower
         (at(9, 4, footprint_xy_m=((9, 4), (9, 1.5), (10, 1.5))), Level.STOP, "unknown_in_stop_distance"),
         (at(9, 4, footprint_xy_m=((9, 4), (9, -4), (10, -4))), Level.STOP, "unknown_in_stop_distance"),
@@ -76,9 +79,9 @@ def test_level_of_sighting(kind: Kind, protected: bool, box: Any, level: Level, 
 
 
 EVERY_TRACK = [
-    at(x, y, vy, kind=kind, protected=protected, confirmed=confirmed)
-    for kind, protected, confirmed, x, y, vy in itertools.product(
-        Kind, (False, True), (False, True), (1, 20, 35, 100), (0, 5), (0, -2)
+    at(x, y, vy, kind=kind, protected=protected, confirmed=confirmed, faint=faint)
+    for kind, protected, confirmed, faint, x, y, vy in itertools.product(
+        Kind, (False, True), (False, True), (False, True), (1, 20, 35, 100), (0, 5), (0, -2)
     )
 ]
 EVERY_SIGHTING = list(itertools.product(Kind, (False, True), (MIDDLE, ASIDE)))

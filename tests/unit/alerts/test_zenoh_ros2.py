@@ -265,6 +265,39 @@ def test_a_record_that_cannot_be_sent_is_said_and_the_next_one_goes(endpoint: st
         publisher.publish(tick_record(2), None)
 
 
+# Connects, leaves the receiver frozen, closes and ends.
+LEAVES = """
+import os, signal, sys, time
+import numpy as np
+from airside.alerts.zenoh_ros2 import ZenohPublisher
+from airside.config.publish import ZenohConfig
+from airside.messages import Occupancy
+from tests.records import tick_record
+publisher = ZenohPublisher(ZenohConfig(connect=(sys.argv[1],)), 0)
+while not publisher.connected:
+    time.sleep(0.01)
+os.kill(int(sys.argv[2]), signal.SIGSTOP)
+slowest = 0.0
+grid = Occupancy(0.5, (0.0, 0.0), np.zeros((500, 500), np.int8))
+for tick in range(100):
+    begun = time.monotonic()
+    publisher.publish(tick_record(tick), grid)
+    slowest = max(slowest, time.monotonic() - begun)
+    publisher.flush(20.0)
+publisher.close()
+print("slow" if slowest > 1 else "closed", flush=True)
+os.kill(int(sys.argv[2]), signal.SIGKILL)  # Zenoh comes back just while Python ends
+"""
+
+
+def test_a_frozen_peer_holds_up_neither_a_tick_nor_the_end(endpoint: str, receiver: Receiver) -> None:
+    """Zenoh waits ten seconds for it; a process that ends meanwhile must not be aborted."""
+    code = [sys.executable, "-c", LEAVES, endpoint, str(receiver._process.pid)]
+    root = Path(__file__).parents[3]
+    done = subprocess.run(code, cwd=root, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.stdout, done.returncode) == ("closed\n", 0), done.stderr
+
+
 def test_the_settings_reach_beyond_the_machine_only_where_told() -> None:
     plain = session_settings(ZenohConfig())
     assert plain == {

@@ -106,3 +106,33 @@ def test_refuses_a_source_or_a_model_that_is_another(shop: SimpleNamespace, airs
     assert answer.code == 4
     assert "airside bank migrate" in answer.err
     assert shop.store.head().number == 1
+
+
+RIG = """cameras:
+  - {name: front, width: 196, height: 112, fx: 98.0, fy: 98.0, cx: 97.5, cy: 30.0, max_range_m: 60.0,
+     ego_from_cam: {xyz_m: [1.0, 0.0, 1.8]}}
+  - {name: rear, width: 196, height: 112, fx: 98.0, fy: 98.0, cx: 97.5, cy: 30.0, max_range_m: 60.0,
+     ego_from_cam: {xyz_m: [-1.0, 0.0, 1.8], yaw_deg: 180.0}}
+"""
+
+
+def test_a_rig_sets_the_threshold_of_the_path_too(shop: SimpleNamespace, airside: Call, clean: Path) -> None:
+    rig = shop.path / "rig.yaml"
+    rig.write_text(RIG)
+    words = ("bank", "calibrate", clean, "--alpha", 0.1, "--rig", rig, *shop.common)
+    answer = airside(*words, "--camera", "front")
+    assert answer.code == 0, answer.err
+    bank = shop.store.load()[0]
+    path = next(c for c in bank.calibrations if c.method == "default/path")
+    assert (path.alpha, path.clean_frames) == (0.2, FRAMES)
+    way = knowledge_from_bank(bank, "", "default")
+    assert way.path_threshold == path.threshold
+    assert path.threshold <= max(_greatest_patch(shop, clean))
+    for more, said in (((), "say with --camera"), (("--camera", "rear"), "does not see the path ahead")):
+        assert said in airside(*words, *more).err
+
+
+def _greatest_patch(shop: SimpleNamespace, folder: Path) -> list[float]:
+    engine, way = load_engine(shop.model, 1), knowledge_from_bank(shop.store.load()[0], "", "default")
+    nets = (fit_to_network(read_image(file), 56, 98, 14) for file in sorted(folder.iterdir()))
+    return [float(map_from_tokens(engine.tokens(net.image[None])[0], way).ood_score.max()) for net in nets]

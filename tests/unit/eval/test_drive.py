@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -11,13 +12,13 @@ import pytest
 
 from airside.config import SiteConfig
 from airside.errors import CorruptError
-from airside.messages import Level
+from airside.messages import Kind, Level, Placement, RangeSource, Region, Sighting, Track
 from eval.drive import stored as stored_module
 from eval.drive.__main__ import main
 from eval.drive.plans import LARGE_M, all_plans, largest_m, quick_plans
 from eval.drive.records import load_records, save_records
 from eval.drive.report import print_table, report_of
-from eval.drive.running import bundle_at
+from eval.drive.running import bundle_at, runtime_digest, runtime_modules
 from eval.drive.stored import Thing, path_of, read, stored
 from eval.drive.truth import truths_of
 from tests.drive_data import CAMERAS, PLAN, alert_at, drive_result, stored_drive, true_object
@@ -131,6 +132,22 @@ def test_a_bundle_has_every_camera_at_the_time_of_its_tick(tmp_path: Path, monke
     assert {frame.capture_ns for frame in bundle.frames} == {bundle.now_ns} == {round(2 * TICK_S * 1e9)}
 
 
+def test_records_depend_on_what_the_pipeline_imports_and_not_on_drawing() -> None:
+    modules = runtime_modules()
+    needed = {
+        "pipeline",
+        "perception",
+        "ood.regions",
+        "tracking.tracker",
+        "alerts.rules",
+        "fusion.occupancy",
+        "messages",
+    }
+    assert {f"airside.{name}" for name in needed} <= modules
+    assert not any(part in name for name in modules for part in ("overlay", "commands", "video_writer"))
+    assert len(runtime_digest()) == 64
+
+
 # --- truth
 
 
@@ -159,21 +176,34 @@ def test_an_object_beside_the_corridor_or_behind_is_not_on_the_path() -> None:
 
 
 def test_records_come_back_as_they_were(tmp_path: Path) -> None:
-    alert = alert_at(12.3456, -0.5, Level.STOP, id=9)
-    records = [tick_record(0), tick_record(1, alerts=(alert,), timing_ms={"network": 12.5})]
+    alert = alert_at(12.3456, -0.5, Level.STOP, id=9, faint=True)
+    outline = np.array([(1, 2), (30, 2), (30, 40)], np.float32)
+    region = Region(Kind.UNKNOWN, "cone", 0.4, 0.9, 9.0, (1.0, 2.0, 30.0, 40.0), outline, faint=True)
+    place = Placement(
+        12.3, 0.1, (12.2, 1.2, 0.0), RangeSource.BOTH, ((1.0, 2.0), (3.0, 2.0), (3.0, 4.0)), (0.1, 0.2, 0.3), 1.5
+    )
+    sightings = (
+        Sighting("left", region, place, Level.STOP, ("why",), 9),
+        Sighting("left", region, None, Level.NOTICE, ()),
+    )
+    records = [tick_record(0), tick_record(1, alerts=(alert,), sightings=sightings, timing_ms={"network": 12.5})]
     save_records(tmp_path / "a.jsonl", records)
     back = load_records(tmp_path / "a.jsonl")
     assert back[0] == records[0]
     assert back[1].timing_ms == {"network": 12.5}
     (other,) = back[1].alerts
-    assert (other.level, other.reasons, other.track.id, other.track.kind) == (
-        Level.STOP,
-        alert.reasons,
-        9,
-        alert.track.kind,
-    )
+    assert (other.level, other.reasons) == (alert.level, alert.reasons)
+    for field in dataclasses.fields(Track):
+        if field.name not in ("state", "covariance"):
+            assert getattr(other.track, field.name) == getattr(alert.track, field.name), field.name
     np.testing.assert_allclose(other.track.state, alert.track.state, atol=1e-3)
-    assert other.track.footprint_xy_m == alert.track.footprint_xy_m
+    np.testing.assert_allclose(other.track.covariance[:2, :2], alert.track.covariance[:2, :2])
+    for one, given in zip(back[1].sightings, sightings, strict=True):
+        np.testing.assert_array_equal(one.region.outline_px, outline)
+        assert replace(one, region=region) == given
+        for field in dataclasses.fields(Region):
+            if field.name != "outline_px":
+                assert getattr(one.region, field.name) == getattr(region, field.name), field.name
 
 
 def results() -> list:

@@ -1,9 +1,11 @@
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airside.messages import Kind, Level
+from airside.messages import Kind, Level, Region, Sighting
 from eval.metrics import drive
 from eval.metrics.drive import (
     approach_of,
@@ -15,6 +17,7 @@ from eval.metrics.drive import (
     recall,
     tick_times,
     times_to_first_alert,
+    told_as,
     unknown_alerts,
 )
 from eval.metrics.intervals import poisson, wilson
@@ -178,6 +181,23 @@ def test_recall_goes_by_range_and_by_patches():
     assert found["by_range"]["20-27"]["recall"] == 0.0
     assert found["by_range"]["40-60"] == {"found": 0, "shown": 0, "recall": None}  # under four patches
     assert found["by_patches"]["51+"]["found"] == found["by_patches"]["4-9"]["shown"] == 1
+
+
+def seen_as(kind, box, nearest="baggage_tractor"):
+    region = Region(kind, nearest, 0.8, 0.2, 9.0, box, np.zeros((0, 2), np.float32))
+    return tick_record(sightings=(Sighting("front", region, None, Level.NONE, ()),))
+
+
+def test_what_pictures_call_an_unknown_thing_is_counted_by_family():
+    there, away = (110.0, 90.0, 170.0, 130.0), (10.0, 10.0, 40.0, 40.0)
+    records = [seen_as(Kind.UNKNOWN, there), seen_as(Kind.KNOWN, there), seen_as(Kind.KNOWN, away), tick_record()]
+    small = (true_object(20.0, patches=(5.0,)),)
+    result = drive_result([(true_object(20.0),)] * 4 + [small], [()] * 5)
+    result = dataclasses.replace(result, records=[*records, seen_as(Kind.KNOWN, there)])
+    row = told_as([result])["forklift"]
+    assert row == {
+        "pictures": 4, "recall": 0.25, "called": {"nothing": 2, "unknown": 1, "baggage_tractor": 1},
+    }  # fmt: skip
 
 
 # --- false alerts

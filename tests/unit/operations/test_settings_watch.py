@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from airside.config import load_site
+from airside.config.strict import load_settings, require
 from airside.errors import UsageError
 from airside.operations.settings_watch import Watched
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    stop_distance_m: float = 15.0
+
+    def __post_init__(self) -> None:
+        require(self.stop_distance_m > 0, "stop_distance_m: must be positive")
+
+
+def load_site(path: Path) -> Site:
+    return load_settings(Site, path)
 
 
 def test_a_new_content_is_taken_up_once(tmp_path: Path) -> None:

@@ -8,8 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from timm.models.vision_transformer import VisionTransformer
 
+from airside.config import load_rig
+from airside.engine.bundle import open_bundle
+from airside.engine.fused import open_fused
 from airside.engine.onnx import load_engine
 from airside.geometry.bev_grid import BevGrid
 from airside.geometry.bev_view import bev_view
@@ -29,7 +33,9 @@ from training.network import (
     told_unit_tokens,
     whiten_patch_embedding,
 )
+from training.start import kept_from_checkpoint
 
+RIGS = Path(__file__).parents[3] / "configs" / "rigs"
 SMALL = MiniConfig(
     height_px=56, width_px=98, width=32, depth=2, heads=2, depth_blocks=(0, 0, 1, 1), depth_features=4,
     depth_channels=(4, 4, 4, 4), bev_channels=8, bev_grid=BevGrid(32, 24, 2.5),
@@ -155,3 +161,19 @@ def test_the_averaged_weights_of_a_checkpoint_are_loaded(tmp_path: Path) -> None
     assert not loaded.training
     for name, value in mini.state_dict().items():
         torch.testing.assert_close(loaded.state_dict()[name], value, atol=0, rtol=0)
+
+
+def test_a_vehicles_graph_from_the_weights_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    torch.manual_seed(0)
+    mini = Mini(SMALL).eval()
+    kept = kept_from_checkpoint({"average": mini.state_dict(), "model": {"other": torch.zeros(1)}})
+    save_file(kept, tmp_path / "weights.safetensors")
+    loaded = export_mini.load_weights(tmp_path / "weights.safetensors", SMALL)
+    for name, value in mini.state_dict().items():
+        torch.testing.assert_close(loaded.state_dict()[name], value.half().float(), atol=0, rtol=0)
+    export_mini.export(loaded, tmp_path / "bundle")
+    export_mini.export_fused(loaded, load_rig(RIGS / "apron6.yaml"), tmp_path / "bundle")
+    fused = open_fused(open_bundle(tmp_path / "bundle"))
+    assert (fused.cameras, fused.attentions) == (6, SMALL.depth)
+    assert list(fused.stored.outputs) == ["tokens", "depth", "bev", "depth_probability"]
+    assert "6 cameras" in capsys.readouterr().out

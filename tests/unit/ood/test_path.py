@@ -1,0 +1,98 @@
+"""The path ahead: where it runs in the picture, and what only its own threshold finds there."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from airside.geometry.camera_model import PinholeCamera
+from airside.geometry.path import path_patches
+from airside.geometry.transforms import ego_from_mounted_cam
+from airside.messages import Kind, NetworkInput, OodMap
+from airside.ood.path import faint_regions, patches_in_boxes, path_score
+
+CAMERA = PinholeCamera(196.0, 196.0, 195.5, 111.5, 392, 224)
+GRID = (16, 28)
+NET = NetworkInput(np.zeros((224, 392, 3), np.uint8), (2.0, 2.0), (0.5, 0.5), np.ones(GRID, bool))
+
+
+def mounted(yaw_deg: float = 0.0) -> np.ndarray:
+    pose = ego_from_mounted_cam((1.2, 0.0, 1.8), yaw_deg=yaw_deg, pitch_deg=5.0, roll_deg=0.0)
+    return path_patches(CAMERA, pose, 14, 2.0, 40.0)
+
+
+def scores(**odd: float) -> OodMap:
+    """A map of 0.2 everywhere but at the named patches, ``r12c14=0.6``."""
+    score = np.full(GRID, 0.2, np.float32)
+    for place, value in odd.items():
+        row, column = place[1:].split("c")
+        score[int(row), int(column)] = value
+    return OodMap(score, np.full(GRID, 0.5, np.float32), np.zeros(GRID, np.int32), ("tarmac",))
+
+
+def test_the_path_narrows_towards_the_horizon() -> None:
+    path = mounted()
+    rows = path.sum(axis=1)
+    first = int(np.argmax(rows > 0))
+    assert first == 6  # 40 m is at pixel row 103: in row 7, and what stands there is in row 6 too
+    assert (np.diff(rows[first:]) >= 0).all()
+    assert path[first:, 13:15].all()  # straight ahead
+    assert (path == path[:, ::-1]).all()
+
+
+def test_a_camera_that_looks_aside_or_behind_sees_no_path() -> None:
+    assert not mounted(90.0)[:, 10:].any()
+    assert not mounted(180.0).any()
+
+
+def test_every_patch_of_the_path_or_the_one_below_sees_the_corridor() -> None:
+    pose = ego_from_mounted_cam((1.2, 0.0, 1.8), yaw_deg=10.0, pitch_deg=3.0, roll_deg=1.0)
+    path = path_patches(CAMERA, pose, 14, 2.0, 30.0)
+
+    def sees(row: int, column: int) -> bool:
+        ray = pose.directions(CAMERA.ray_cam_from_uv(np.array([column * 14 + 6.5, row * 14 + 13.5])))
+        x, y, _ = pose.translation_m + ray * 1.8 / -ray[2]
+        return bool(ray[2] < 0 and x > 0 and abs(y) <= 2.0 and np.hypot(x, y) <= 30.0)
+
+    wanted = np.array([[sees(row, column) for column in range(28)] for row in range(16)])
+    assert (path == (wanted | np.vstack([wanted[1:], wanted[:1] & False]))).all()
+
+
+def test_one_odd_patch_on_the_path_is_a_faint_region() -> None:
+    (found,) = faint_regions(scores(r10c14=0.6), mounted(), 0.5, np.zeros(GRID, bool), NET)
+    assert (found.kind, found.faint, found.patches) == (Kind.UNKNOWN, True, 1.0)
+    assert found.ood_score == pytest.approx(0.6)
+    x0, y0, x1, y1 = found.box_px
+    assert x0 < (14 * 14 + 7) * 2 < x1  # the middle of the patch, in the frame's pixels
+    assert y0 < (10 * 14 + 7) * 2 < y1
+
+
+@pytest.mark.parametrize(
+    ("odd", "taken"),
+    [({"r10c2": 0.6}, False), ({"r2c14": 0.6}, False), ({"r10c14": 0.5}, False), ({"r10c14": 0.6}, True)],
+)
+def test_aside_above_below_the_threshold_or_taken_is_none(odd: dict[str, float], taken: bool) -> None:
+    assert not list(faint_regions(scores(**odd), mounted(), 0.5, np.full(GRID, taken), NET))
+
+
+def test_a_thing_that_reaches_into_the_path_is_whole() -> None:
+    odd = {f"r10c{column}": 0.6 for column in range(12, 24)}
+    (found,) = faint_regions(scores(**odd), mounted(), 0.5, np.zeros(GRID, bool), NET)
+    assert found.patches == 12.0
+
+
+def test_what_is_not_observed_is_never_faint() -> None:
+    dark = NetworkInput(NET.image, NET.scale, NET.offset_px, np.zeros(GRID, bool))
+    assert not list(faint_regions(scores(r10c14=0.6), mounted(), 0.5, np.zeros(GRID, bool), dark))
+
+
+def test_the_statistic_is_what_finds() -> None:
+    path = mounted()
+    assert path_score(scores(r10c14=0.6, r10c2=0.9).ood_score, path) == pytest.approx(0.6)
+    assert path_score(scores().ood_score, np.zeros(GRID, bool)) == 0.0
+
+
+def test_patches_in_boxes() -> None:
+    touched = patches_in_boxes([(14 * 2 * 3 + 1.0, 0.5, 14 * 2 * 5, 28.0)], NET)
+    assert np.argwhere(touched).tolist() == [[0, 3], [0, 4]]
+    assert not patches_in_boxes([], NET).any()
