@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,9 +23,10 @@ from airside.camera_watch import Watched, judged
 from airside.cameras.fit import fit_to_network
 from airside.cameras.rectify import Rectifier
 from airside.config import CameraConfig, SiteConfig
+from airside.engine.bev_spec import BevSpec
 from airside.engine.engine import Engine
 from airside.errors import AirsideError, InputError
-from airside.fusion.bev_layers import BevLayers, bev_layers, rig_above
+from airside.fusion.bev_layers import BevLayers, RigAbove, bev_layers, rig_above
 from airside.fusion.joined import joined
 from airside.fusion.occupancy import occupancy
 from airside.fusion.place import place
@@ -89,6 +91,7 @@ class Pipeline:
         self._rectifiers = {mount.name: Rectifier(mount) for mount in mounted}
         self._watched = dict.fromkeys(self._rig, Watched())
         self._viewpoints: dict[tuple[str, tuple[int, ...]], Viewpoint] = {}
+        self._beside = ThreadPoolExecutor(1, "airside-above")
         self._tracker = Tracker()
         self._held: Memory = {}
         self._bev: BevLayers | None = None  # the latest
@@ -103,11 +106,12 @@ class Pipeline:
         bank_health = self._follow_head()
         judged_cameras, frames = self._judge(bundle, workload)
         statuses, views = self._look(judged_cameras, frames, workload, clock)
+        begun = self._begin_above(views, workload)
         placed = self._placed(views)
         clock.lap("fusion")
         alerts, sightings = self._alerts(placed, views, bundle.now_ns)
         clock.lap("alerts")
-        made = self._from_above(views, alerts, workload, clock)
+        made = self._end_above(begun, alerts, clock)
         health = worst(rig_health(statuses, self._ahead), workload.health, bank_health)
         capture_ns = max((view.frame.capture_ns for view in views), default=bundle.now_ns)
         record = TickRecord(
@@ -270,17 +274,19 @@ class Pipeline:
             judged_sightings.append(replace(sighting, level=level, reasons=reasons, track_id=track_id))
         return alerts, tuple(judged_sightings)
 
-    def _from_above(
-        self, views: Sequence[CameraView], alerts: Sequence[Alert], workload: Workload, clock: StageClock
-    ) -> Occupancy | None:
-        """The bird's-eye view of the cameras that see something they know their way in, when it is due."""
+    def _begin_above(self, views: Sequence[CameraView], workload: Workload) -> Future[BevLayers | None] | None:
+        """The bird's-eye view of the cameras that see something they know their way in, where it is due: made beside
+        the tracking, which needs the other core less."""
         spec, above = self._engine.manifest.bev, self._above
         if spec is None or above is None or self._count % (self.site.bev_every * workload.bev_slower):
             return None
-        by_name = {v.frame.camera: v for v in views if not v.scene.reasons}
+        return self._beside.submit(self._from_above, spec, above, [view for view in views if not view.scene.reasons])
+
+    def _from_above(self, spec: BevSpec, above: RigAbove, views: Sequence[CameraView]) -> BevLayers | None:
+        """``None`` where nothing was seen, or the network gave no numbers: never a cell that reads as free."""
+        by_name = {view.frame.camera: view for view in views}
         seen = above.seen_by(by_name.keys())
         if seen is None:
-            self._bev = None
             return None
         grid, width = self._engine.manifest.grid, self._engine.manifest.token_width
         tokens, score = np.zeros((len(above.cameras), *grid, width), np.float32), np.zeros((len(above.cameras), *grid))
@@ -288,11 +294,16 @@ class Pipeline:
             if name in by_name:
                 tokens[number], score[number] = by_name[name].tokens, by_name[name].map.ood_score
         maps = self._engine.bev(tokens, seen)
-        if not (np.isfinite(maps.layers).all() and np.isfinite(maps.depth_probability).all()):
-            self._bev = None  # never a cell that reads as free
+        finite = np.isfinite(maps.layers).all() and np.isfinite(maps.depth_probability).all()
+        return bev_layers(maps, spec, seen, score) if finite else None
+
+    def _end_above(
+        self, begun: Future[BevLayers | None] | None, alerts: Sequence[Alert], clock: StageClock
+    ) -> Occupancy | None:
+        if begun is None:
             return None
-        self._bev = bev_layers(maps, spec, seen, score)
-        made = occupancy(self._bev, [alert.track for alert in alerts])
+        self._bev = begun.result()
+        made = occupancy(self._bev, [alert.track for alert in alerts]) if self._bev is not None else None
         clock.lap("bev")
         return made
 

@@ -10,8 +10,8 @@ from airside.config import CameraConfig
 from airside.health import OK
 from airside.messages import Health, HealthState
 
-ROOM = 0.9  # of the period: a tick that takes longer is too long
-SPARE = 0.6  # a tick that takes less would have had room for more
+ROOM = 1.0  # of the period: a tick that takes longer is too long
+SPARE = 0.75  # a tick that takes less would have had room for more
 PATIENCE = 25  # ticks with room to spare before one step back
 REAR_RAD = math.radians(100.0)  # a camera looking further away from straight ahead is a rear one
 AHEAD_RAD = math.radians(30.0)  # one looking no further away shows the path

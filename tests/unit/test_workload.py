@@ -51,5 +51,5 @@ def test_one_calm_tick_is_not_room() -> None:
     load = Load(2)
     assert after(load, *[0.1] * (PATIENCE - 1)).step == 2
     assert after(load, *[0.1] * PATIENCE).step == 1
-    assert after(load, *[0.1] * (PATIENCE - 1), 0.15, *[0.1] * (PATIENCE - 1)).step == 2
+    assert after(load, *[0.1] * (PATIENCE - 1), 0.16, *[0.1] * (PATIENCE - 1)).step == 2
     assert after(load, *[0.1] * (2 * PATIENCE)).step == 0
