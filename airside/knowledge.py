@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from airside.bank.bank import Calibration, ClassKind, PrototypeBank
-from airside.bank.search import PrototypeIndex
+from airside.bank.search import PrototypeIndex, Similarity
 from airside.messages import OodMap
 from airside.ood.calibration import TailModel
 from airside.ood.path import PATH
@@ -57,6 +57,16 @@ def _calibration(bank: PrototypeBank, method: str) -> Calibration | None:
 
 def map_from_tokens(tokens: np.ndarray, knowledge: Knowledge) -> OodMap:
     """Patch tokens [Hp, Wp, C] of unit length -> how unfamiliar every patch is."""
-    flat = tokens.reshape(-1, tokens.shape[-1])
-    scores = knowledge.scorer(knowledge.index.similarity(flat), knowledge.tails)
+    return _map_of(knowledge.index.similarity(tokens.reshape(-1, tokens.shape[-1])), tokens, knowledge)
+
+
+def map_without_margins(tokens: np.ndarray, knowledge: Knowledge) -> OodMap:
+    """The same, with classes taught from few pictures as convincing as the others, on which thresholds of the path are
+    calibrated: the margin of a class alone must not make it unfamiliar there."""
+    found = knowledge.index.similarity(tokens.reshape(-1, tokens.shape[-1]))
+    return _map_of(replace(found, margin=np.zeros_like(found.margin)), tokens, knowledge)
+
+
+def _map_of(similarity: Similarity, tokens: np.ndarray, knowledge: Knowledge) -> OodMap:
+    scores = knowledge.scorer(similarity, knowledge.tails)
     return ood_map(scores, (tokens.shape[0], tokens.shape[1]), knowledge.index.names)

@@ -259,13 +259,17 @@ class Pipeline:
         protected, mounted = self._knowledge.protected, [v.view for v in views if v.view is not None]
         observations = joined(sightings, protected)
         tracks, ids = self._tracker.update(observations, now_ns, lambda places: looked_at(places, mounted))
-        alerts, self._held = alerts_of(tracks, self._held, self.site, now_ns)
+        told = [track for track in tracks if track.confirmed or not track.faint]  # one faint patch once is nothing
+        alerts, self._held = alerts_of(told, self._held, self.site, now_ns)
         of_track = {alert.track.id: alert for alert in alerts}
-        of_sighting = {k: of_track[i] for seen, i in zip(observations, ids, strict=True) for k in seen.sightings}
+        of_sighting = {k: of_track.get(i) for seen, i in zip(observations, ids, strict=True) for k in seen.sightings}
         sizes = {v.frame.camera: (v.frame.image.shape[1], v.frame.image.shape[0]) for v in views}
         judged_sightings = []
         for number, sighting in enumerate(sightings):
-            if (alert := of_sighting.get(number)) is not None:
+            alert = of_sighting.get(number)
+            if alert is None and number in of_sighting:
+                continue
+            if alert is not None:
                 level, reasons, track_id = alert.level, alert.reasons, alert.track.id
             else:
                 known_person = sighting.region.nearest_class in protected

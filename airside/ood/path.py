@@ -49,12 +49,13 @@ def faint_regions(
 
 
 def patches_in_boxes(boxes_px: Sequence[Box], net: NetworkInput) -> np.ndarray:
-    """[Hp, Wp] bool: the patches that one of the frame's boxes touches."""
+    """[Hp, Wp] bool: the patches that one of the frame's boxes touches, and those around them: a thing's edge is mixed
+    with the ground, its shadow beside it."""
     rows, columns = net.observed.shape
     cell = np.array([net.image.shape[1] / columns, net.image.shape[0] / rows])
     touched = np.zeros((rows, columns), bool)
     for box in boxes_px:
         corners = (np.array(box).reshape(2, 2) - 0.5 - net.offset_px) / net.scale + 0.5
-        (x0, y0), (x1, y1) = np.floor(corners[0] / cell), np.ceil(corners[1] / cell)
+        (x0, y0), (x1, y1) = np.floor(corners[0] / cell) - 1, np.ceil(corners[1] / cell) + 1
         touched[max(int(y0), 0) : max(int(y1), 0), max(int(x0), 0) : max(int(x1), 0)] = True
     return touched

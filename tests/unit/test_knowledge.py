@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,9 @@ import pytest
 from airside.bank.bank import ClassKind, PrototypeBank
 from airside.cameras.fit import fit_to_network
 from airside.engine.onnx import OnnxEngine, load_engine
-from airside.knowledge import knowledge_from_bank, map_from_tokens
+from airside.knowledge import knowledge_from_bank, map_from_tokens, map_without_margins
 from airside.ood.scoring import METHODS
-from tests.builders import apron_like_picture, taught_bank, tiny_bundle
+from tests.builders import apron_like_picture, taught_bank, tiny_bank, tiny_bundle, unit_rows
 
 
 @pytest.fixture(scope="module")
@@ -45,3 +46,20 @@ def test_the_map_is_laid_out_row_by_row(engine: OnnxEngine, taught: PrototypeBan
         assert one.ood_score[0, 0] == pytest.approx(whole.ood_score[v, u], abs=1e-6)
         assert one.class_index[0, 0] == whole.class_index[v, u]
     assert whole.class_names == taught.names
+
+
+def test_without_margins_a_class_of_few_pictures_convinces_like_the_others() -> None:
+    rng = np.random.default_rng(0)
+    bank = tiny_bank(rng)
+    few, many = (
+        replace(bank, classes=(replace(bank.classes[0], kind=ClassKind.THING, pictures=n), *bank.classes[1:]))
+        for n in (5, 50)
+    )
+    way = knowledge_from_bank(few, "", "default")
+    assert way.index.margin[0] > 0
+    tokens = unit_rows(rng, 28, way.index.means.shape[1]).reshape(4, 7, -1)
+    with_margin, without = map_from_tokens(tokens, way), map_without_margins(tokens, way)
+    assert (without.ood_score <= with_margin.ood_score).all()
+    assert (without.ood_score < with_margin.ood_score).any()
+    plain = map_from_tokens(tokens, knowledge_from_bank(many, "", "default"))
+    np.testing.assert_array_equal(without.ood_score, plain.ood_score)

@@ -94,5 +94,5 @@ def test_the_statistic_is_what_finds() -> None:
 
 def test_patches_in_boxes() -> None:
     touched = patches_in_boxes([(14 * 2 * 3 + 1.0, 0.5, 14 * 2 * 5, 28.0)], NET)
-    assert np.argwhere(touched).tolist() == [[0, 3], [0, 4]]
+    assert np.argwhere(touched).tolist() == [[row, column] for row in (0, 1) for column in (2, 3, 4, 5)]
     assert not patches_in_boxes([], NET).any()
