@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from airside.config import CameraConfig, SiteConfig
+from airside.geometry.camera_model import same_shape
 from airside.health import OK, frozen_count, frozen_health, picture_health, worst
 from airside.messages import CameraStatus, Frame, Health, HealthState
 
 AHEAD_NS = 100_000_000  # a frame from further in the future has a clock of its own
-ASPECT_TOLERANCE = 1.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +57,8 @@ def _clock_health(capture_ns: int, now_ns: int, site: SiteConfig) -> Health:
 def _shape_health(image: np.ndarray, mount: CameraConfig | None) -> Health:
     if mount is None:
         return OK
-    height, width = image.shape[:2]
-    stretch = (width / height) / (mount.width / mount.height)
-    return OK if 1 / ASPECT_TOLERANCE <= stretch <= ASPECT_TOLERANCE else _blind("wrong_size")
+    taken = image.shape[1], image.shape[0]
+    return OK if same_shape(taken, (mount.width, mount.height)) else _blind("wrong_size")
 
 
 def _blind(reason: str) -> Health:

@@ -57,14 +57,21 @@ def _calibration(bank: PrototypeBank, method: str) -> Calibration | None:
 
 def map_from_tokens(tokens: np.ndarray, knowledge: Knowledge) -> OodMap:
     """Patch tokens [Hp, Wp, C] of unit length -> how unfamiliar every patch is."""
-    return _map_of(knowledge.index.similarity(tokens.reshape(-1, tokens.shape[-1])), tokens, knowledge)
+    return _map_of(_similarity(tokens, knowledge), tokens, knowledge)
 
 
-def map_without_margins(tokens: np.ndarray, knowledge: Knowledge) -> OodMap:
-    """The same, with classes taught from few pictures as convincing as the others, on which thresholds of the path are
-    calibrated: the margin of a class alone must not make it unfamiliar there."""
-    found = knowledge.index.similarity(tokens.reshape(-1, tokens.shape[-1]))
-    return _map_of(replace(found, margin=np.zeros_like(found.margin)), tokens, knowledge)
+def maps_from_tokens(tokens: np.ndarray, knowledge: Knowledge) -> tuple[OodMap, OodMap]:
+    """That map, and the one by which the path is judged, from one search. In the second, classes taught from few
+    pictures convince like the others: the margin of a class alone must not make it unfamiliar there."""
+    found = _similarity(tokens, knowledge)
+    whole = _map_of(found, tokens, knowledge)
+    if not found.margin.any():
+        return whole, whole
+    return whole, _map_of(replace(found, margin=np.zeros_like(found.margin)), tokens, knowledge)
+
+
+def _similarity(tokens: np.ndarray, knowledge: Knowledge) -> Similarity:
+    return knowledge.index.similarity(tokens.reshape(-1, tokens.shape[-1]))
 
 
 def _map_of(similarity: Similarity, tokens: np.ndarray, knowledge: Knowledge) -> OodMap:

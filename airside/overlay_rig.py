@@ -28,7 +28,7 @@ from airside.drawing import (
 from airside.messages import Alert, CameraStatus, Kind, Level, Occupancy, Sighting, TickRecord
 from airside.overlay_bev_frame import SHIFT, Window, fixed_point, hatch
 from airside.overlay_rig_map import alert_colour, draw_map, map_window
-from airside.overlay_text import HEADER, HEALTH_COLOURS, LEVEL_COLOURS, sighting_colour, verdict, words
+from airside.overlay_text import HEADER, HEALTH_COLOURS, LEVEL_COLOURS, draw_header_ends, sighting_colour, words
 
 WIDTH, HEIGHT = 1920, 1080
 _GAP = 6
@@ -177,16 +177,8 @@ def _draw_regions(shown: np.ndarray, sightings: Sequence[Sighting], to_shown: np
 
 def _draw_header(header: np.ndarray, record: TickRecord) -> None:
     """Name, tick, cameras, bank and method on the left; health and level on the right."""
-    middle, right = header.shape[0] // 2, header.shape[1] - 18
-    text, colour = verdict(record)
-    right -= pill(header, text, right, middle, 20, colour, right=True) + 12
-    state = record.health.state
-    reasons = ", ".join(words(reason) for reason in record.health.reasons)
-    health = shortened(state.value + (f": {reasons}" if reasons else ""), 620, 15, BOLD)
-    right -= pill(header, health, right, middle, 15, HEALTH_COLOURS[state], right=True) + 8
-    right -= text_width("health", 14)
-    put_text(header, "health", right, middle, 14, MUTED)
-    left = put_text(header, "airside", 20, middle, 23, TEAL, BOLD) + 26
+    middle = header.shape[0] // 2
+    left, right = draw_header_ends(header, record, 620)
     observed = sum(camera.observed for camera in record.cameras)
     took = sum(record.timing_ms.values())
     facts = (

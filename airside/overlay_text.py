@@ -174,17 +174,9 @@ def _overlap(one: _Rect, other: _Rect) -> int:
 
 def draw_header(canvas: np.ndarray, record: TickRecord) -> None:
     """Camera, tick, bank and method on the left; health and alert level on the right."""
-    middle, right = HEADER // 2, canvas.shape[1] - 18
-    text, colour = verdict(record)
-    right -= pill(canvas, text, right, middle, 20, colour, right=True) + 12
-    state = record.health.state
-    reasons = ", ".join(words(reason) for reason in record.health.reasons)
-    health = shortened(state.value + (f": {reasons}" if reasons else ""), 420, 15, BOLD)
-    right -= pill(canvas, health, right, middle, 15, HEALTH_COLOURS[state], right=True) + 8
-    right -= text_width("health", 14)
-    put_text(canvas, "health", right, middle, 14, MUTED)
+    middle = HEADER // 2
+    left, right = draw_header_ends(canvas, record, 420)
     right -= 24
-    left = put_text(canvas, "airside", 20, middle, 23, TEAL, BOLD) + 26
     facts = (
         ("camera", ", ".join(status.camera for status in record.cameras)), ("tick", str(record.tick)),
         ("bank", record.bank_snapshot[:12]), ("method", record.method),
@@ -195,6 +187,20 @@ def draw_header(canvas: np.ndarray, record: TickRecord) -> None:
         if start + text_width(value, 16, MEDIUM) > right:
             break
         left = put_text(canvas, value, start, middle, 16, TEXT, MEDIUM) + 24
+
+
+def draw_header_ends(canvas: np.ndarray, record: TickRecord, widest_health: int) -> tuple[int, int]:
+    """The name on the left, health (``widest_health`` px at most) and alert level on the right; the columns between."""
+    middle, right = HEADER // 2, canvas.shape[1] - 18
+    text, colour = verdict(record)
+    right -= pill(canvas, text, right, middle, 20, colour, right=True) + 12
+    state = record.health.state
+    reasons = ", ".join(words(reason) for reason in record.health.reasons)
+    health = shortened(state.value + (f": {reasons}" if reasons else ""), widest_health, 15, BOLD)
+    right -= pill(canvas, health, right, middle, 15, HEALTH_COLOURS[state], right=True) + 8
+    right -= text_width("health", 14)
+    put_text(canvas, "health", right, middle, 14, MUTED)
+    return put_text(canvas, "airside", 20, middle, 23, TEAL, BOLD) + 26, right
 
 
 def verdict(record: TickRecord) -> tuple[str, Colour]:

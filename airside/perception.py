@@ -11,7 +11,7 @@ from airside.config import SiteConfig
 from airside.fusion.mounted import MountedView
 from airside.fusion.viewpoint import Viewpoint, path_of
 from airside.health import scene_health
-from airside.knowledge import Knowledge, map_from_tokens, map_without_margins
+from airside.knowledge import Knowledge, maps_from_tokens
 from airside.messages import Frame, Health, Kind, NetworkInput, OodMap, Region
 from airside.ood.path import faint_regions, patches_in_boxes
 from airside.ood.refine import guided_upsample
@@ -58,7 +58,7 @@ def perceived(
 ) -> CameraView:
     """``tokens`` [Hp, Wp, C] unit length and ``depth`` [Hd, Wd] are the network's of ``net``; ``point`` is the mounted
     camera."""
-    score_map = map_from_tokens(tokens, knowledge)
+    score_map, path_map = maps_from_tokens(tokens, knowledge)
     clock.lap("bank_search")
     pixel_score = guided_upsample(score_map.ood_score, net.image)
     rules = RegionRules(min_patches_unknown=site.min_patches)
@@ -70,9 +70,8 @@ def perceived(
         path = path_of(point.view, site.corridor_half_width_m, site.caution_distance_m)
         margins = dict(zip(score_map.class_names, knowledge.index.margin, strict=True))
         settled = [r.box_px for r in regions if r.kind is Kind.UNKNOWN or margins[r.nearest_class] > 0]
-        closer = map_without_margins(tokens, knowledge) if knowledge.index.margin.any() else score_map
         taken = patches_in_boxes(settled, net)
-        regions = (*regions, *faint_regions(closer, path, knowledge.path_threshold, taken, net))
+        regions = (*regions, *faint_regions(path_map, path, knowledge.path_threshold, taken, net))
         clock.lap("path")
     scene = scene_health(score_map.ood_score, net.observed, knowledge.threshold, site.scene_novelty_limit)
     if scene.reasons:  # a new scene is said once, not as a hundred objects

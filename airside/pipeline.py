@@ -86,11 +86,12 @@ class Pipeline:
         self._engine, self._store, self._rig = engine, store, dict(rig)
         self._method, self._model_path = method, model_path
         self._knowledge = self._load()
-        mounted = [mount for mount in self._rig.values() if mount is not None]
-        self._above = rig_above(mounted, engine.manifest) if mounted else None
-        self._rectifiers = {mount.name: Rectifier(mount) for mount in mounted}
+        self._mounted = tuple(mount for mount in self._rig.values() if mount is not None)
+        self._ahead = frozenset(ahead_cameras(self._mounted)) or frozenset(self._rig)  # without them no path is seen
+        self._above = rig_above(self._mounted, engine.manifest) if self._mounted else None
+        self._rectifiers = {mount.name: Rectifier(mount) for mount in self._mounted}
         self._watched = dict.fromkeys(self._rig, Watched())
-        self._viewpoints: dict[tuple[str, tuple[int, ...]], Viewpoint] = {}
+        self._viewpoints: dict[str, tuple[tuple[int, ...], Viewpoint]] = {}  # by camera, of its latest frame size
         self._beside = ThreadPoolExecutor(1, "airside-above")
         self._tracker = Tracker()
         self._held: Memory = {}
@@ -141,12 +142,12 @@ class Pipeline:
     @property
     def mounted(self) -> bool:
         """Whether a rig tells how a camera is mounted."""
-        return any(mount is not None for mount in self._rig.values())
+        return bool(self._mounted)
 
     @property
     def without(self) -> tuple[str, ...]:
         """What this run does without, for want of a rig or of a head of the model: to be said once."""
-        return lacking([mount for mount in self._rig.values() if mount is not None], self._engine.manifest)
+        return lacking(self._mounted, self._engine.manifest)
 
     def _load(self) -> Knowledge:
         bank, info = self._store.load()
@@ -162,12 +163,6 @@ class Pipeline:
         except AirsideError as error:
             return Health(HealthState.DEGRADED, (f"bank_unreadable_{type(error).__name__}",))
         return OK if self._knowledge.calibrated else Health(HealthState.DEGRADED, ("threshold_uncalibrated",))
-
-    @property
-    def _ahead(self) -> frozenset[str]:
-        """The cameras without which the path is not seen."""
-        mounted = [mount for mount in self._rig.values() if mount is not None]
-        return frozenset(ahead_cameras(mounted)) or frozenset(self._rig)
 
     def _judge(self, bundle: FrameBundle, workload: Workload) -> tuple[list[CameraStatus], list[Frame]]:
         """What each camera's newest frame is worth, and the frames to look at."""
@@ -231,10 +226,14 @@ class Pipeline:
 
     def _viewpoint_of(self, frame: Frame, net: NetworkInput) -> Viewpoint | None:
         """Made anew only when the frames change their size."""
-        mount, key = self._rig[frame.camera], (frame.camera, frame.image.shape)
-        if mount is not None and key not in self._viewpoints:
-            self._viewpoints[key] = viewpoint(mount, self._engine.manifest, frame.image.shape, net)
-        return self._viewpoints.get(key)
+        mount, shape = self._rig[frame.camera], frame.image.shape
+        if mount is None:
+            return None
+        made_for, point = self._viewpoints.get(frame.camera, (None, None))
+        if point is None or made_for != shape:
+            point = viewpoint(mount, self._engine.manifest, shape, net)
+            self._viewpoints[frame.camera] = shape, point
+        return point
 
     def _placed(self, views: Sequence[CameraView]) -> list[Sighting]:
         """Every region with its place, levels follow; of what is faint only what stands in the path."""

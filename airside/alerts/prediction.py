@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
-
-from airside.messages import Alert, TickRecord, Track
-
-ACCELERATION_MPS2 = 1.5  # standard deviation of what constant velocity leaves out, per axis
+from airside.geometry.motion import carried
+from airside.messages import Alert, TickRecord
 
 
 def predict_record(record: TickRecord, at_ns: int) -> TickRecord:
@@ -23,21 +20,7 @@ def predict_record(record: TickRecord, at_ns: int) -> TickRecord:
         record,
         published_ns=at_ns,
         valid=record.valid and at_ns < record.expires_ns,
-        alerts=tuple(Alert(_carried(a.track, dt_s), a.level, a.reasons) for a in record.alerts),
+        alerts=tuple(Alert(carried(a.track, dt_s), a.level, a.reasons) for a in record.alerts),
         timing_ms={},
         predicted=True,
-    )
-
-
-def _carried(track: Track, dt_s: float) -> Track:
-    moves = np.eye(4)
-    moves[0, 2] = moves[1, 3] = dt_s
-    gain = np.array([[dt_s**2 / 2, 0.0], [0.0, dt_s**2 / 2], [dt_s, 0.0], [0.0, dt_s]])
-    dx, dy = (track.state[2:] * dt_s).tolist()
-    return replace(
-        track,
-        state=moves @ track.state,
-        covariance=moves @ track.covariance @ moves.T + gain @ gain.T * ACCELERATION_MPS2**2,
-        footprint_xy_m=tuple((x + dx, y + dy) for x, y in track.footprint_xy_m),
-        cameras=(),
     )

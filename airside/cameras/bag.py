@@ -39,6 +39,11 @@ def is_bag_folder(folder: Path) -> bool:
     return (folder / METADATA).is_file() or bool(_files_by_name(folder))
 
 
+def is_recording(path: Path) -> bool:
+    """By its name, or by what lies in the folder."""
+    return path.suffix.lower() in BAG_SUFFIXES or (path.is_dir() and is_bag_folder(path))
+
+
 def _opened(bag: Path, file: Path) -> BagFile:
     if not file.is_file():
         raise InputError(f"recording {bag}: its file {file.name} is missing; copy the whole folder again")

@@ -54,7 +54,12 @@ class TickRecording:
 
     @property
     def cameras(self) -> tuple[str, ...]:
-        return tuple(camera["camera"] for camera in self._told[0][0]["cameras"])
+        return tuple(camera["camera"] for camera in self.first_told["cameras"])
+
+    @property
+    def first_told(self) -> dict[str, Any]:
+        """What the first tick said."""
+        return self._told[0][0]
 
     def __len__(self) -> int:
         return len(self._told)

@@ -17,7 +17,7 @@ from airside.config import CameraConfig, SiteConfig, load_rig
 from airside.errors import UsageError
 from airside.fusion.mounted import mounted_view
 from airside.fusion.viewpoint import path_of
-from airside.knowledge import knowledge_from_bank, map_from_tokens
+from airside.knowledge import knowledge_from_bank, maps_from_tokens
 from airside.messages import NetworkInput
 from airside.ood.conformal import clean_frames_needed, threshold_from_clean
 from airside.ood.evidence import frame_region_score
@@ -64,10 +64,10 @@ def calibrate(args: argparse.Namespace) -> tuple[Calibration, str]:
         for frame in camera.frames():
             frame = frame if rectifier is None else rectifier.frame(frame)
             net = fit_to_network(frame.image, m.height_px, m.width_px, m.patch_px)
-            score_map = map_from_tokens(engine.tokens(net.image[None])[0], way)
+            score_map, path_map = maps_from_tokens(engine.tokens(net.image[None])[0], way)
             scores.append(frame_region_score(score_map, net.observed))
             if mount is not None:
-                paths.append(path_score(score_map.ood_score, _path(mount, frame.image.shape, net)))
+                paths.append(path_score(path_map.ood_score, _path(mount, frame.image.shape, net)))
             progress.step()
             if len(scores) >= args.max_frames:
                 break

@@ -17,6 +17,7 @@ from airside.alerts.jsonl import JsonLinesWriter
 from airside.alerts.mcap_recorder import McapRecorder
 from airside.alerts.publishers import FanOut, Publisher
 from airside.alerts.recording_messages import RecordedCamera
+from airside.alerts.ros2_messages import ros_clock_offset_ns
 from airside.alerts.zenoh_ros2 import ZenohPublisher
 from airside.config import RigConfig, SiteConfig
 from airside.config.publish import PublishConfig
@@ -79,7 +80,7 @@ def open_outlets(config: PublishConfig, rig: RigConfig, folder: Path) -> Outlets
     Raises :class:`airside.errors.UnavailableError` where a library or a port is missing, and
     :class:`airside.errors.StorageError` where ``folder`` cannot be made.
     """
-    offset_ns = time.time_ns() - time.monotonic_ns()  # ticks are told by the monotonic clock, ROS by the system's
+    offset_ns = ros_clock_offset_ns()
     with ExitStack() as opened:
         metrics = recorder = None
         publishers: list[Publisher] = []

@@ -100,9 +100,8 @@ class Replay:
 
     def __init__(self, recording: TickRecording, bank: BankStore, rear: tuple[str, ...]) -> None:
         self._recording, self._rear = recording, rear
-        first = next(recording.ticks())
-        self.bank = PinnedBank(bank, first.told["bank_snapshot"])
-        self.method = str(first.told["method"])
+        self.bank = PinnedBank(bank, recording.first_told["bank_snapshot"])
+        self.method = str(recording.first_told["method"])
         self._now: RecordedTick | None = None
         self._number = 0
         self.same, self.first_other = 0, ""

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from airside.bank.store import BankStore
-from airside.cameras.bag import BAG_SUFFIXES, is_bag_folder
+from airside.cameras.bag import is_recording
 from airside.cameras.live_rig import open_live_rig
 from airside.cameras.rig_sources import open_rig_source
 from airside.cameras.sources import open_camera
@@ -111,7 +111,7 @@ def _feed(source: str | None, rig: RigConfig | None, names: list[str], tick_ms: 
         gap_s = tick_ms / 2000  # of a fast camera only what a tick may look at is decoded
         with open_live_rig({camera.name: camera.source for camera in rig.cameras}, decode_gap_s=gap_s) as live:
             yield live_feed(live, tick_ms)
-    elif len(names) == 1 and not _is_recording(source):
+    elif len(names) == 1 and not is_recording(Path(source)):
         with open_camera(source, names[0]) as one:
             yield camera_feed(one, tick_ms)
     else:
@@ -121,11 +121,6 @@ def _feed(source: str | None, rig: RigConfig | None, names: list[str], tick_ms: 
             raise InputError(f"{error}; or say with --camera which one of them SOURCE is") from None
         with recording:
             yield recording_feed(recording, tick_ms)
-
-
-def _is_recording(source: str) -> bool:
-    path = Path(source)
-    return path.suffix.lower() in BAG_SUFFIXES or (path.is_dir() and is_bag_folder(path))
 
 
 def _picture(film: bool | None, feed: Feed, rig: RigConfig | None, pipeline: Pipeline) -> Picture | None:

@@ -6,10 +6,10 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
-from airside.geometry.uncertainty import mahalanobis2
+from airside.geometry.motion import shifted
+from airside.geometry.uncertainty import GATE2, mahalanobis2
 from airside.messages import Observation, Placement, Sighting
 
-GATE2 = 9.21  # chi-squared, 2 degrees of freedom, 99 %
 SHAPE_M = 0.5  # one sigma by which two cameras see different near sides of the same thing
 FURTHEST_M, FURTHEST_SHARE = 2.0, 0.2  # two places further apart than this, or this share of the range, are two things
 
@@ -59,7 +59,7 @@ def _observation(sightings: Sequence[Sighting], group: Sequence[int], protected:
         protected=largest.region.nearest_class in protected,
         xy_m=xy,
         covariance_m2=covariance,
-        footprint_xy_m=tuple((x + float(move[0]), y + float(move[1])) for x, y in places[0].footprint_xy_m),
+        footprint_xy_m=shifted(places[0].footprint_xy_m, move),
         height_m=places[0].height_m,
         similarity=largest.region.similarity,
         ood_score=max(sightings[k].region.ood_score for k in group),

@@ -12,6 +12,12 @@ from airside.errors import MismatchError, UsageError
 _ASPECT_TOLERANCE = 1.02
 
 
+def same_shape(size: tuple[int, int], other: tuple[int, int]) -> bool:
+    """Whether one (width, height) is the other scaled, within 2 %: else it is another camera or a crop."""
+    stretch = (size[0] / size[1]) / (other[0] / other[1])
+    return 1 / _ASPECT_TOLERANCE <= stretch <= _ASPECT_TOLERANCE
+
+
 @dataclass(frozen=True, slots=True)
 class PinholeCamera:
     """Intrinsics in pixels of an undistorted picture of ``width`` x ``height``; pixel centres at integers.
@@ -65,8 +71,7 @@ class PinholeCamera:
 
         Raises :class:`MismatchError` when the shape differs by more than 2 %: then it is another camera or a crop.
         """
-        stretch = (width / height) / (self.width / self.height)
-        if not 1 / _ASPECT_TOLERANCE <= stretch <= _ASPECT_TOLERANCE:
+        if not same_shape((width, height), (self.width, self.height)):
             raise MismatchError(
                 f"the rig describes a camera of {self.width} x {self.height} px, but its pictures are "
                 f"{width} x {height}: another shape; give the rig file of this camera (--rig)"

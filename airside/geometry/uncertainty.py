@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+GATE2 = 9.21  # of a squared Mahalanobis distance: chi-squared, 2 degrees of freedom, 99 %
+
 
 def mahalanobis2(difference_m: np.ndarray, covariance_m2: np.ndarray) -> np.ndarray:
     """Squared Mahalanobis distances [...] of differences [..., 2] with regular covariances [..., 2, 2]."""

@@ -7,16 +7,6 @@ import numpy as np
 _POSITION = np.eye(2, 4)
 
 
-def predicted(
-    state: np.ndarray, covariance: np.ndarray, dt_s: float, acceleration_mps2: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """``state`` [4] and ``covariance`` [4, 4], ``dt_s`` later; one sigma of white acceleration in each direction."""
-    move = np.eye(4)
-    move[0, 2] = move[1, 3] = dt_s
-    push = np.concatenate([np.eye(2) * dt_s**2 / 2, np.eye(2) * dt_s]) * acceleration_mps2
-    return move @ state, move @ covariance @ move.T + push @ push.T
-
-
 def corrected(
     state: np.ndarray, covariance: np.ndarray, xy_m: np.ndarray, xy_covariance_m2: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:

@@ -8,14 +8,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from airside.geometry.uncertainty import mahalanobis2
+from airside.geometry.motion import carried, shifted
+from airside.geometry.uncertainty import GATE2, mahalanobis2
 from airside.messages import Footprint, Kind, Observation, Track
-from airside.tracking.kalman import corrected, predicted
+from airside.tracking.kalman import corrected
 
-ACCELERATION_MPS2 = 1.5  # one sigma: a tractor brakes, a person turns
 SPEED_MPS = 5.0  # one sigma of a new object's velocity around that of the others
 SHAPE_M = 0.5  # one sigma by which the near side of the same thing moves with the view
-GATE2 = 9.21  # chi-squared, 2 degrees of freedom, 99 %
 CONFIRM_OF = 3
 CONFIRM_HITS = 2
 VOTES = 5  # newest observations that decide what an object is
@@ -89,23 +88,6 @@ class Tracker:
     def _drift(self) -> np.ndarray:
         moving = [item.track.state[2:] for item in self._live if item.track.confirmed]
         return np.median(moving, axis=0) if moving else np.zeros(2)
-
-
-def carried(track: Track, dt_s: float) -> Track:
-    """``track`` after ``dt_s`` seconds in which nobody looked."""
-    state, covariance = predicted(track.state, track.covariance, dt_s, ACCELERATION_MPS2)
-    moved = state[:2] - track.state[:2]
-    return replace(
-        track,
-        state=state,
-        covariance=covariance,
-        footprint_xy_m=shifted(track.footprint_xy_m, moved),
-        cameras=(),
-    )
-
-
-def shifted(footprint: Footprint, by_m: np.ndarray) -> Footprint:
-    return tuple((x + float(by_m[0]), y + float(by_m[1])) for x, y in footprint)
 
 
 def _carried(item: _Live, dt_s: float) -> _Live:

@@ -11,7 +11,7 @@ import pytest
 from airside.bank.bank import ClassKind, PrototypeBank
 from airside.cameras.fit import fit_to_network
 from airside.engine.onnx import OnnxEngine, load_engine
-from airside.knowledge import knowledge_from_bank, map_from_tokens, map_without_margins
+from airside.knowledge import knowledge_from_bank, map_from_tokens, maps_from_tokens
 from airside.ood.scoring import METHODS
 from tests.builders import apron_like_picture, taught_bank, tiny_bank, tiny_bundle, unit_rows
 
@@ -58,7 +58,7 @@ def test_without_margins_a_class_of_few_pictures_convinces_like_the_others() -> 
     way = knowledge_from_bank(few, "", "default")
     assert way.index.margin[0] > 0
     tokens = unit_rows(rng, 28, way.index.means.shape[1]).reshape(4, 7, -1)
-    with_margin, without = map_from_tokens(tokens, way), map_without_margins(tokens, way)
+    with_margin, without = maps_from_tokens(tokens, way)
     assert (without.ood_score <= with_margin.ood_score).all()
     assert (without.ood_score < with_margin.ood_score).any()
     plain = map_from_tokens(tokens, knowledge_from_bank(many, "", "default"))

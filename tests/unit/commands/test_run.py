@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import shutil
 import signal
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -24,14 +26,17 @@ from airside.cameras.decode import read_image
 from airside.cameras.live import LiveCamera, LiveSource
 from airside.cameras.sources import open_camera
 from airside.commands.engine_choice import ready_engine
-from airside.commands.feeds import camera_feed
+from airside.commands.feeds import Feed, camera_feed
+from airside.commands.replay import as_recorded
+from airside.commands.run import _duty
 from airside.commands.run_summary import RunSummary
 from airside.commands.stop_request import StopRequest
 from airside.commands.tick_pictures import CameraPicture
 from airside.commands.watching import watch
-from airside.config import SiteConfig
+from airside.config import SiteConfig, load_rig
 from airside.engine.engine import NetworkOutput
 from airside.engine.onnx import load_engine
+from airside.errors import UsageError
 from airside.messages import TickRecord
 from airside.overlay_bev import PANEL_WIDTH
 from airside.pipeline import Pipeline
@@ -330,3 +335,30 @@ def test_a_network_that_gives_nan_is_blind_not_clear(shop: SimpleNamespace) -> N
         summary = watched(camera, pipeline, shop.path / "out")
     assert summary.invalid_ticks == 1
     assert summary.reasons == {"network_not_finite": 1}
+
+
+def test_a_rig_whose_cameras_cannot_be_watched_is_refused(shop: SimpleNamespace, airside: Call) -> None:
+    rig, out = shop.path / "rig.yaml", ("--out", shop.path / "out")
+    rig.write_text(RIG.replace("NAME", "left"))
+    unnamed = airside("run", "--rig", rig, *out, *shop.common)
+    assert (unnamed.code, "names no source for left" in unnamed.err) == (2, True)
+    rig.write_text(RIG.replace("NAME, ", "left, source: /dev/video97, "))
+    absent = airside("run", "--rig", rig, *out, *shop.common)
+    assert (absent.code, "/dev/video97" in absent.err) == (8, True)
+
+
+def test_publishing_is_for_a_live_rig(shop: SimpleNamespace, airside: Call) -> None:
+    settings = shop.path / "publish.yaml"
+    settings.write_text("metrics: {enabled: true}\n")
+    recorded = airside("run", shop.apron, "--publish", settings, "--out", shop.path / "out", *shop.common)
+    assert (recorded.code, "--publish is for live cameras" in recorded.err) == (2, True)
+    feed = Feed(lambda stop: iter(()), True, None, 5.0, Counter, lambda: None)
+    with pytest.raises(UsageError, match="--publish needs --rig"):
+        _duty(argparse.Namespace(publish=settings, site=None), feed, None, SITE)
+
+
+def test_a_replay_with_the_rig_of_another_vehicle_is_refused(shop: SimpleNamespace) -> None:
+    rig = shop.path / "rig.yaml"
+    rig.write_text(RIG.replace("NAME", "left"))
+    with pytest.raises(UsageError, match="no camera 'front'"):
+        as_recorded(load_rig(rig), ("front",))

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from airside.geometry.motion import carried, predicted
 from airside.messages import Kind, Observation, Track
-from airside.tracking.kalman import corrected, predicted
-from airside.tracking.tracker import LOST_S, UNSEEN_S, Tracker, carried
+from airside.tracking.kalman import corrected
+from airside.tracking.tracker import LOST_S, UNSEEN_S, Tracker
 
 TICK_NS = 200_000_000
 
