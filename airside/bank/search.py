@@ -18,6 +18,7 @@ from airside.bank.prototypes import prototypes_from_tokens
 from airside.errors import UsageError
 
 _UNIT_SQUARE_TOLERANCE = 0.02  # on |token|^2: half-precision engines round
+_LEAST_SQUARE = 1e-6  # of a distance from the centre: what lies there resembles everything and nothing
 
 SOFT_TEMPERATURE = 0.16  # of cosine; chosen on development frames of the simulator, see eval/LOG.md
 GUARD_PROTOTYPES = 64
@@ -30,8 +31,10 @@ class Similarity:
 
     to_means: np.ndarray  # [T, classes] with each class's mean
     to_prototypes: np.ndarray  # [T, classes] with each class's nearest prototype
+    # seen from the bank's centre (centre_of):
     soft: np.ndarray  # [T, classes] soft maximum over each class's prototypes, t log mean exp(cos / t)
-    to_guard: np.ndarray  # [T] soft maximum over prototypes of what must stay unknown; 0 where the bank keeps none
+    to_guard: np.ndarray  # [T] the same over prototypes of what must stay unknown; 0 where the bank keeps none
+    # and of each class, whatever the tokens:
     margin: np.ndarray  # [classes] how much less a class convinces because few pictures stand behind it
 
 
@@ -59,6 +62,7 @@ class PrototypeIndex:
         # [G, C], of the groups that are no class
         self.guard = prototypes_from_tokens(bank.guard_tokens[apart], GUARD_PROTOTYPES) if apart.any() else no_rows
         self.margin = np.array([margin_of(c) for c in bank.classes], np.float32)  # [classes]
+        self.centre = centre_of(bank)  # [C]
         self._counts = np.array(counts, np.float32)
         self._starts = np.cumsum([0, *counts[:-1]]).astype(np.intp)[: len(counts)]
 
@@ -87,8 +91,8 @@ class PrototypeIndex:
         if not self.names:
             return Similarity(empty, empty, empty, to_guard, self.margin)
         cosine = self.prototypes @ tokens.T  # [P, T]
-        mass = np.add.reduceat(np.exp(cosine / SOFT_TEMPERATURE), self._starts, axis=0) / self._counts[:, None]
-        soft = SOFT_TEMPERATURE * np.log(mass)
+        seen = np.exp(seen_from(self.centre, self.prototypes, tokens, cosine) / SOFT_TEMPERATURE)
+        soft = SOFT_TEMPERATURE * np.log(np.add.reduceat(seen, self._starts, axis=0) / self._counts[:, None])
         to_prototypes = self._best_by_class(cosine)
         return Similarity(tokens @ self.means.T, to_prototypes, np.ascontiguousarray(soft.T), to_guard, self.margin)
 
@@ -103,8 +107,8 @@ class PrototypeIndex:
     def _to_guard(self, tokens: np.ndarray) -> np.ndarray:
         if not len(self.guard):
             return np.zeros(len(tokens), np.float32)
-        mass = np.exp(tokens @ self.guard.T / SOFT_TEMPERATURE).mean(axis=1)
-        return np.asarray(SOFT_TEMPERATURE * np.log(mass))
+        seen = seen_from(self.centre, self.guard, tokens, self.guard @ tokens.T)
+        return np.asarray(SOFT_TEMPERATURE * np.log(np.exp(seen / SOFT_TEMPERATURE).mean(axis=0)))
 
     def _best_by_class(self, cosine: np.ndarray) -> np.ndarray:
         """[P, T] -> [T, classes]. P comes first so that the maximum runs over whole rows: along the short last axis it
@@ -132,6 +136,33 @@ def margin_of(known: KnownClass) -> float:
     of pictures, and for stuff: ground in doubt would alarm everywhere."""
     few = known.kind is ClassKind.THING and 0 < known.pictures < MANY_PICTURES
     return NEW_CLASS_MARGIN * (1 - known.pictures / MANY_PICTURES) if few else 0.0
+
+
+def centre_of(bank: PrototypeBank) -> np.ndarray:
+    """What the classes of ``bank`` share, [C] float32: the mean of their means, as much of it as the mean cosine
+    between two of them says is shared at all.
+
+    Where the network was never trained on such pictures, its tokens share a direction: about the origin everything is
+    alike, and evidence that sums over classes finds everything known. Where training has spread the classes (cosines
+    about 0), the centre stays the origin. A class in doubt (:func:`margin_of`) has no say: registering it moves nothing
+    else.
+    """
+    settled = [known.mean for known in bank.classes if margin_of(known) == 0]
+    if len(settled) < 2:
+        return np.zeros(bank.channels, np.float32)
+    means = np.stack(settled)
+    count = len(means)
+    alike = float((means @ means.T).sum() - (means**2).sum()) / (count * (count - 1))
+    return np.asarray(max(alike, 0.0) * means.mean(axis=0), np.float32)
+
+
+def seen_from(centre: np.ndarray, prototypes: np.ndarray, tokens: np.ndarray, cosine: np.ndarray) -> np.ndarray:
+    """Cosine [P, T] of each of ``prototypes`` [P, C] with each of ``tokens`` [T, C] as seen from ``centre`` [C], given
+    their ``cosine`` [P, T] as seen from the origin; all of unit length."""
+    own, shared = prototypes @ centre, tokens @ centre
+    square = float(centre @ centre)
+    far_p, far_t = (np.sqrt(np.maximum(1 - 2 * along + square, _LEAST_SQUARE)) for along in (own, shared))
+    return np.asarray((cosine - own[:, None] - (shared - square)[None]) / far_p[:, None] / far_t[None], np.float32)
 
 
 def class_similarity_reference(tokens: np.ndarray, bank: PrototypeBank) -> np.ndarray:

@@ -76,6 +76,7 @@ def score_knn(similarity: Similarity, tails: TailModel | None) -> PatchScores:
 def score_default(similarity: Similarity, tails: TailModel | None) -> PatchScores:
     """Likelihood of a mixture over all prototypes, against the guard.
 
+    Cosines are seen from what the bank's classes share (:func:`airside.bank.search.centre_of`).
     With prototypes as centres of von Mises-Fisher densities of concentration ``1 / t`` (Banerjee et al., JMLR 2005,
     equation 2.2), every class weighing the same, ``known = t log sum_c mean_p exp(cos / t)``. What resembles the bank's
     guard (debris that must stay unknown) counts against it: ``evidence = known - w t log mean_g exp(cos / t)``. The

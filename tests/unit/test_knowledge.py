@@ -51,6 +51,8 @@ def test_the_map_is_laid_out_row_by_row(engine: OnnxEngine, taught: PrototypeBan
 def test_without_margins_a_class_of_few_pictures_convinces_like_the_others() -> None:
     rng = np.random.default_rng(0)
     bank = tiny_bank(rng)
+    apart = zip(bank.classes, np.eye(bank.channels, dtype=np.float32), strict=False)  # they share no direction
+    bank = replace(bank, classes=tuple(replace(c, prototypes=axis[None], mean=axis) for c, axis in apart))
     few, many = (
         replace(bank, classes=(replace(bank.classes[0], kind=ClassKind.THING, pictures=n), *bank.classes[1:]))
         for n in (5, 50)

@@ -12,7 +12,14 @@ from hypothesis import strategies as st
 
 from airside.bank.bank import ClassKind, PrototypeBank
 from airside.bank.prototypes import TOKENS_PER_PROTOTYPE
-from airside.bank.search import GUARD_PROTOTYPES, SOFT_TEMPERATURE, PrototypeIndex, class_similarity_reference
+from airside.bank.search import (
+    GUARD_PROTOTYPES,
+    SOFT_TEMPERATURE,
+    PrototypeIndex,
+    centre_of,
+    class_similarity_reference,
+    seen_from,
+)
 from airside.errors import UsageError
 from tests.builders import tiny_bank, tiny_class, unit_rows
 
@@ -130,13 +137,20 @@ def test_similarity_agrees_with_one_number_at_a_time(seed: int, counts: list[int
     assert found.to_guard.shape == (tokens,)
     rows = zip(bank.guard_names, bank.guard_tokens.astype(float), strict=True)
     apart = [row for name, row in rows if name not in bank.names]
-    guard = np.zeros(8) if not apart else sum(apart) / np.linalg.norm(sum(apart))
+    centre = centre_of(bank).astype(float)
+
+    def seen(a: np.ndarray, b: np.ndarray) -> float:
+        """The cosine about the centre, by its definition."""
+        return float((a - centre) @ (b - centre) / np.linalg.norm(a - centre) / np.linalg.norm(b - centre))
+
+    guard = None if not apart else sum(apart) / np.linalg.norm(sum(apart))
     for t, token in enumerate(query.astype(float)):
-        assert found.to_guard[t] == pytest.approx(float(token @ guard), abs=1e-5)
+        assert found.to_guard[t] == pytest.approx(0.0 if guard is None else seen(token, guard), abs=1e-4)
         for c, known in enumerate(bank.classes):
             cosines = [float(token @ p) for p in known.prototypes.astype(float)]
-            mass = sum(math.exp(cosine / SOFT_TEMPERATURE) for cosine in cosines) / len(cosines)
-            assert found.soft[t, c] == pytest.approx(SOFT_TEMPERATURE * math.log(mass), abs=1e-5)
+            mass = sum(math.exp(seen(token, p) / SOFT_TEMPERATURE) for p in known.prototypes.astype(float))
+            mass /= len(cosines)
+            assert found.soft[t, c] == pytest.approx(SOFT_TEMPERATURE * math.log(mass), abs=1e-4)
             assert found.to_prototypes[t, c] == pytest.approx(max(cosines), abs=1e-5)
             assert found.to_means[t, c] == pytest.approx(float(token @ known.mean.astype(float)), abs=1e-5)
 
@@ -144,10 +158,55 @@ def test_similarity_agrees_with_one_number_at_a_time(seed: int, counts: list[int
 def test_the_soft_maximum_lies_between_mean_and_maximum() -> None:
     rng = np.random.default_rng(0)
     bank, query = _uneven_bank(rng, [1, 5], 8), unit_rows(rng, 9, 8)
-    found = PrototypeIndex(bank).similarity(query)
-    np.testing.assert_allclose(found.soft[:, 0], found.to_prototypes[:, 0], atol=1e-6)  # one prototype: no choice
-    assert (found.soft[:, 1] < found.to_prototypes[:, 1]).all()
-    assert (found.soft[:, 1] > (query @ bank.classes[1].prototypes.T).mean(axis=1)).all()
+    index = PrototypeIndex(bank)
+    found = index.similarity(query)
+    one, five = (seen_from(index.centre, c.prototypes, query, c.prototypes @ query.T) for c in bank.classes)
+    np.testing.assert_allclose(found.soft[:, 0], one[0], atol=1e-6)  # one prototype: no choice
+    assert (found.soft[:, 1] < five.max(axis=0)).all()
+    assert (found.soft[:, 1] > five.mean(axis=0)).all()
+
+
+def _leaning_bank(rng: np.random.Generator, lean: float, classes: int = 8) -> PrototypeBank:
+    """Classes about axes of their own that all lean towards one more."""
+    bank = tiny_bank(rng, classes, 16)
+    axes = np.eye(16, dtype=np.float32)[:classes] + lean * np.eye(16, dtype=np.float32)[-1]
+    axes /= np.linalg.norm(axes, axis=1, keepdims=True)
+    known = (replace(c, prototypes=a[None], mean=a) for c, a in zip(bank.classes, axes, strict=True))
+    return replace(bank, classes=tuple(known))
+
+
+def test_classes_that_share_nothing_are_seen_from_the_origin() -> None:
+    rng = np.random.default_rng(0)
+    assert not centre_of(_leaning_bank(rng, 0.0)).any()
+    assert not centre_of(tiny_bank(rng, 0)).any()
+    assert not centre_of(tiny_bank(rng, 1)).any()
+
+
+def test_what_all_classes_share_makes_nothing_known() -> None:
+    """The shared axis alone, which is of no class, resembles all of them a little: their sum must not know it."""
+    rng = np.random.default_rng(0)
+    bank = _leaning_bank(rng, 1.5)
+    index = PrototypeIndex(bank)
+    shared, member = np.eye(16, dtype=np.float32)[-1:], bank.classes[0].mean[None]
+    assert (index.prototypes @ shared.T).min() > 0.8
+    both = np.concatenate([shared, member])
+
+    def lead(by_class: np.ndarray) -> float:
+        """How much better known the member is than what all share, summed over classes: [2, classes]."""
+        known = SOFT_TEMPERATURE * np.log(np.exp(by_class / SOFT_TEMPERATURE).sum(axis=1))
+        return float(known[1] - known[0])
+
+    assert lead(both @ index.prototypes.T) < 0.1  # about the origin
+    assert lead(index.similarity(both).soft) > 0.25
+
+
+def test_a_class_in_doubt_moves_no_centre() -> None:
+    rng = np.random.default_rng(0)
+    bank = _leaning_bank(rng, 1.5)
+    doubted = replace(bank, classes=(*bank.classes, tiny_class(rng, "new", channels=16, pictures=5)))
+    settled = replace(bank, classes=(*bank.classes, tiny_class(rng, "new", channels=16, pictures=50)))
+    np.testing.assert_array_equal(centre_of(doubted), centre_of(bank))
+    assert not np.allclose(centre_of(settled), centre_of(bank), atol=1e-3)
 
 
 def test_the_guard_leaves_out_groups_that_are_classes() -> None:
@@ -170,6 +229,7 @@ def test_the_guard_has_prototypes_of_its_own() -> None:
     index = PrototypeIndex(bank)
     assert len(index.guard) == len(tokens) // TOKENS_PER_PROTOTYPE < GUARD_PROTOTYPES
     assert ((index.guard @ axes.T).max(axis=1) > 0.99).all()
+    assert not index.centre.any()  # of one class
     for token, found in zip(axes, index.similarity(axes).to_guard, strict=True):
         cosines = (index.guard @ token).astype(float)
         mass = sum(math.exp(cosine / SOFT_TEMPERATURE) for cosine in cosines) / len(cosines)

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from airside.bank.prototypes import unit
 from airside.bank.search import SOFT_TEMPERATURE, PrototypeIndex
 from airside.ood.logit import logit
 from airside.ood.scoring import EVIDENCE_CENTRE, EVIDENCE_SCALE, GUARD_WEIGHT, METHODS
@@ -21,8 +22,9 @@ def test_the_shipped_constants_give_the_shipped_score() -> None:
     index = PrototypeIndex(bank)
     tokens = unit_rows(rng, 30, 16)
     shipped = METHODS["default"](index.similarity(tokens), None).ood_score
-    known = known_evidence(tokens, [c.prototypes for c in bank.classes], SOFT_TEMPERATURE)
-    guard = known_evidence(tokens, [index.guard], SOFT_TEMPERATURE)
+    seen = unit(tokens - index.centre)
+    known = known_evidence(seen, [unit(c.prototypes - index.centre) for c in bank.classes], SOFT_TEMPERATURE)
+    guard = known_evidence(seen, [unit(index.guard - index.centre)], SOFT_TEMPERATURE)
     evidence = (EVIDENCE_CENTRE - known + GUARD_WEIGHT * guard) / EVIDENCE_SCALE
     np.testing.assert_allclose(logit(shipped), evidence, atol=1e-3)
 
