@@ -19,7 +19,7 @@ CONFIRM_OF = 3
 CONFIRM_HITS = 2
 VOTES = 5  # newest observations that decide what an object is
 LOST_S = 1.0  # a confirmed object is carried on so long where one looks and does not see it
-UNSEEN_S = 3.0  # and so long where nobody looks
+UNSEEN_S = 3.0  # and so long where nobody looks, unless only the path's threshold ever told of it
 LOST_TENTATIVE_S = 0.45
 FURTHEST_SIGMA_M = 8.0  # a place known no better than this is none
 
@@ -184,6 +184,6 @@ def _is_lost(item: _Live, now_ns: int, looked_at: bool) -> bool:
     track = item.track
     if looked_at and not item.votes:
         return True
-    limit_s = (LOST_S if track.confirmed else LOST_TENTATIVE_S) if looked_at else UNSEEN_S
+    limit_s = (LOST_S if track.confirmed else LOST_TENTATIVE_S) if looked_at or track.faint else UNSEEN_S
     too_vague = float(np.trace(track.covariance[:2, :2])) > FURTHEST_SIGMA_M**2
     return too_vague or (now_ns - track.seen_ns) / 1e9 > limit_s

@@ -76,10 +76,15 @@ def test_two_of_three_confirm_and_one_flash_is_gone() -> None:
 
 
 def test_a_confirmed_thing_outlives_gaps_and_longer_where_nobody_looks() -> None:
-    for looked_at, limit_s in ((everywhere, LOST_S), (nowhere, UNSEEN_S)):
+    for looked_at, faint, limit_s in (
+        (everywhere, False, LOST_S),
+        (nowhere, False, UNSEEN_S),
+        (everywhere, True, LOST_S),
+        (nowhere, True, LOST_S),  # what was never more than unfamiliar is not carried on behind the vehicle
+    ):
         drive = Drive()
         for _ in range(12):  # until its speed is known well
-            drive.tick(seen(20))
+            drive.tick(seen(20, faint=faint))
         lives = 0
         while any(track.cameras == () for track in drive.tick(looked_at=looked_at)):
             lives += 1
