@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from airside.config import CameraConfig
 from airside.health import OK
@@ -12,7 +12,7 @@ from airside.messages import Health, HealthState
 
 ROOM = 1.0  # of the period: a tick that takes longer is too long
 SPARE = 0.75  # a tick that takes less would have had room for more
-PATIENCE = 25  # ticks with room to spare before one step back
+PATIENCE, MOST_PATIENCE = 25, 3000  # ticks with room to spare before one step back, at first and at most
 REAR_RAD = math.radians(100.0)  # a camera looking further away from straight ahead is a rear one
 AHEAD_RAD = math.radians(30.0)  # one looking no further away shows the path
 
@@ -51,18 +51,28 @@ STEPS = (
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """How far shedding has gone (an index into :data:`STEPS`) and for how many ticks there has been room."""
+    """How far shedding has gone (an index into :data:`STEPS`), for how many ticks there has been room, how many make it
+    step back, and whether the last step was one back."""
 
     step: int = 0
     calm: int = 0
+    patience: int = PATIENCE
+    back: bool = False
 
     def after(self, took_s: float, period_s: float) -> Load:
-        """What a tick of ``took_s`` teaches: one step on at once, one step back after :data:`PATIENCE` calm ticks."""
+        """What a tick of ``took_s`` teaches: one step on at once, one step back after ``patience`` calm ticks.
+
+        A step back that proves too much doubles the patience, so that work which does not fit is tried ever more
+        rarely; a calm while with nothing left out restores it.
+        """
         if took_s > ROOM * period_s:
-            return Load(min(self.step + 1, len(STEPS) - 1), 0)
-        if took_s > SPARE * period_s or self.step == 0:
-            return Load(self.step, 0)
-        return Load(self.step - 1, 0) if self.calm + 1 >= PATIENCE else Load(self.step, self.calm + 1)
+            patience = min(2 * self.patience, MOST_PATIENCE) if self.back else self.patience
+            return Load(min(self.step + 1, len(STEPS) - 1), 0, patience)
+        if took_s > SPARE * period_s:
+            return replace(self, calm=0)
+        if self.calm + 1 < self.patience:
+            return replace(self, calm=self.calm + 1)
+        return Load(self.step - 1, 0, self.patience, back=True) if self.step else Load()
 
     def workload(self, tick: int, rear: Sequence[str]) -> Workload:
         """For the tick number ``tick`` of a vehicle with the cameras ``rear`` that may wait."""
@@ -70,7 +80,8 @@ class Load:
         skipped = frozenset(name for k, name in enumerate(rear) if (tick + k) % step.rear_every)
         reasons = tuple(s.reason for s in STEPS[1 : self.step + 1])
         health = Health(HealthState.DEGRADED, reasons) if reasons else OK
-        return Workload(tick % step.depth_every == 0, step.bev_slower, skipped, health)
+        depth = tick % step.depth_every == step.depth_every - 1  # where rare, not in a tick of the bird's-eye view
+        return Workload(depth, step.bev_slower, skipped, health)
 
 
 def rear_cameras(cameras: Sequence[CameraConfig]) -> tuple[str, ...]:

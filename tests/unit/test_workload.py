@@ -5,9 +5,11 @@ from __future__ import annotations
 from itertools import pairwise
 from pathlib import Path
 
-from airside.config import load_rig
+import numpy as np
+
+from airside.config import SiteConfig, load_rig
 from airside.messages import HealthState
-from airside.workload import PATIENCE, STEPS, Load, ahead_cameras, rear_cameras
+from airside.workload import MOST_PATIENCE, PATIENCE, STEPS, Load, ahead_cameras, rear_cameras
 
 CAMERAS = load_rig(Path(__file__).parents[2] / "configs" / "rigs" / "apron6.yaml").cameras
 REAR = rear_cameras(CAMERAS)
@@ -27,7 +29,7 @@ def test_which_cameras_may_wait() -> None:
 def test_work_is_shed_in_the_declared_order_and_said() -> None:
     load, told = Load(), []
     for tick in range(len(STEPS)):
-        work = load.workload(tick=2 * tick + 1, rear=REAR)
+        work = load.workload(tick=2 * tick, rear=REAR)
         told.append((work.depth, work.bev_slower > 1, bool(work.skipped), work.health.reasons))
         load = after(load, 0.25)
     assert told == [
@@ -53,3 +55,31 @@ def test_one_calm_tick_is_not_room() -> None:
     assert after(load, *[0.1] * PATIENCE).step == 1
     assert after(load, *[0.1] * (PATIENCE - 1), 0.16, *[0.1] * (PATIENCE - 1)).step == 2
     assert after(load, *[0.1] * (2 * PATIENCE)).step == 0
+
+
+def test_work_that_does_not_fit_is_tried_ever_more_rarely() -> None:
+    """Full ticks take 210 ms, ticks with one step left out 140: of an hour's ticks hardly any may be late."""
+    load, late = Load(), []
+    for tick in range(18_000):
+        took_s = 0.21 if load.step == 0 else 0.14
+        if took_s > 0.2:
+            late.append(tick)
+        load = load.after(took_s, 0.2)
+    assert len(late) < 15
+    gaps = np.diff(late)
+    assert (np.diff(gaps) >= 0).all()
+    assert gaps.max() == MOST_PATIENCE + 1  # and it is tried for ever
+
+
+def test_a_calm_while_makes_it_patient_anew() -> None:
+    strained = after(Load(), 0.25, *[0.1] * PATIENCE, 0.25)
+    assert (strained.step, strained.patience) == (1, 2 * PATIENCE)
+    assert after(strained, *[0.25] * 10).patience == 2 * PATIENCE  # much at once is no new lesson
+    rested = after(strained, *[0.1] * (2 * 2 * PATIENCE))
+    assert rested == Load()
+
+
+def test_depth_and_the_view_from_above_do_not_share_a_tick_once_there_is_too_much() -> None:
+    load, every = Load(1), SiteConfig().bev_every
+    assert not any(load.workload(tick, REAR).depth for tick in range(0, 40, every))
+    assert sum(load.workload(tick, REAR).depth for tick in range(40)) == 20
