@@ -25,7 +25,7 @@ from airside.ood.path import PATH, path_score
 from airside.pipeline import DEFAULT_METHOD
 from airside.progress import Progress
 
-ALPHA, ALPHA_PATH = 0.01, 0.2
+ALPHA, ALPHA_PATH = 0.01, 0.1
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--alpha-path",
         type=float,
         default=ALPHA_PATH,
-        help="share of clean paths in which one frame may find something unfamiliar (default 0.2; two of three say it)",
+        help="share of clean paths in which one frame may find something unfamiliar (default 0.1; two of three say it)",
     )
     parser.add_argument("--method", default=DEFAULT_METHOD, help=f"scoring method (default: {DEFAULT_METHOD})")
     parser.add_argument("--max-frames", type=int, default=5000, help="read at most so many (default 5000)")

@@ -124,7 +124,7 @@ def test_a_rig_sets_the_threshold_of_the_path_too(shop: SimpleNamespace, airside
     assert answer.code == 0, answer.err
     bank = shop.store.load()[0]
     path = next(c for c in bank.calibrations if c.method == "default/path")
-    assert (path.alpha, path.clean_frames) == (0.2, FRAMES)
+    assert (path.alpha, path.clean_frames) == (0.1, FRAMES)
     way = knowledge_from_bank(bank, "", "default")
     assert way.path_threshold == path.threshold
     assert path.threshold <= max(_greatest_patch(shop, clean))
