@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from airside.bank.store import BankStore
 from airside.config import CameraConfig, MountConfig, SiteConfig
@@ -98,12 +99,13 @@ class Ticker:
         engine.pass_ms = engine.bev_ms = 0.0
         stages: dict[str, float] = {}
         total_ms = 0.0
-        for _ in range(ticks):
-            bundle = self._next()
-            tick, spent_ms = _timed(lambda bundle=bundle: self._pipeline.tick(bundle))  # type: ignore[misc]
-            total_ms += spent_ms / ticks
-            for stage, stage_ms in tick.timing_ms.items():
-                stages[stage] = stages.get(stage, 0.0) + stage_ms / ticks
+        with threadpool_limits(1, user_api="blas"):  # as airside's own loop does
+            for _ in range(ticks):
+                bundle = self._next()
+                tick, spent_ms = _timed(lambda bundle=bundle: self._pipeline.tick(bundle))  # type: ignore[misc]
+                total_ms += spent_ms / ticks
+                for stage, stage_ms in tick.timing_ms.items():
+                    stages[stage] = stages.get(stage, 0.0) + stage_ms / ticks
         self.costs.append(TickCost(total_ms, engine.pass_ms / ticks, engine.bev_ms / ticks, stages))
 
     def _next(self) -> FrameBundle:

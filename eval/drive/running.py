@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 import airside
 from airside.bank.store import BankStore
@@ -87,12 +88,13 @@ def bundle_at(drive: StoredDrive, tick: int) -> FrameBundle:
 
 def _records(drive: StoredDrive, runner: Runner, watcher: Watcher | None) -> Iterator[TickRecord]:
     pipeline = runner.pipeline(drive)
-    for number in range(drive.ticks):
-        bundle = bundle_at(drive, number)
-        tick = pipeline.tick(bundle)
-        if watcher is not None:
-            watcher(number, tick, {frame.camera: frame.image for frame in bundle.frames})
-        yield replace(tick.record, timing_ms=tick.timing_ms)  # a recording's record leaves them out
+    with threadpool_limits(1, user_api="blas"):  # as airside's own loop does
+        for number in range(drive.ticks):
+            bundle = bundle_at(drive, number)
+            tick = pipeline.tick(bundle)
+            if watcher is not None:
+                watcher(number, tick, {frame.camera: frame.image for frame in bundle.frames})
+            yield replace(tick.record, timing_ms=tick.timing_ms)  # a recording's record leaves them out
 
 
 @functools.cache
