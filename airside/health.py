@@ -22,12 +22,13 @@ FROZEN_BLIND = 10
 
 _ORDER = (HealthState.OK, HealthState.DEGRADED, HealthState.BLIND)
 _SAMPLE_STEP = 4
+_MEAN = np.full(3, 1 / 3)  # of a pixel's three values; several times as fast as asking NumPy for it
 
 
 def picture_health(image: np.ndarray) -> Health:
     """Black, dark, blank or nearly blank pictures ([H, W, 3] uint8 RGB, at least 14 px a side)."""
     sample = image[::_SAMPLE_STEP, ::_SAMPLE_STEP].reshape(-1, 3)
-    low, high = (float(v) for v in np.percentile(sample.mean(axis=1), (1, 99)))
+    low, high = (float(v) for v in np.percentile(sample @ _MEAN, (1, 99)))
     if high < BLACK_P99:
         return Health(HealthState.BLIND, ("black_frame",))
     if high - low < BLANK_SPREAD:

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 from airside.fusion.mounted import MountedView
+from airside.fusion.region_depth import percentile
 from airside.geometry.ground import foot_uv_px, ground_point_from_uv
 from airside.messages import Footprint, Region
 
@@ -27,8 +28,9 @@ def footprint_from_points(points_ego_m: np.ndarray, cam_xy_m: np.ndarray, scale:
     range_m = np.hypot(*seen.T)
     direction = np.arctan2(seen[:, 1], seen[:, 0])
     direction = (direction - direction[0] + np.pi) % (2 * np.pi) - np.pi  # around the nearest: no seam behind
-    low, high = np.percentile(direction, _TRIM)
-    near, quarter, three = np.percentile(range_m, (5, 25, 75))
+    around = np.sort(direction)
+    low, high = (percentile(around, percent) for percent in _TRIM)
+    near, quarter, three = (percentile(range_m, percent) for percent in (5, 25, 75))
     deepest = near + max((high - low) * near, _LEAST_DEPTH_M)
     furthest = min(three + _FENCE * (three - quarter) + _SLACK_M, deepest)
     kept = seen[(direction >= low) & (direction <= high) & (range_m <= furthest)]

@@ -9,7 +9,7 @@ import numpy as np
 
 from airside.fusion.footprint import footprint_from_foot, footprint_from_points
 from airside.fusion.mounted import MountedView
-from airside.fusion.region_depth import region_points
+from airside.fusion.region_depth import percentile, region_points
 from airside.geometry.ground import placement_from_region
 from airside.messages import Placement, RangeSource, Region
 
@@ -41,15 +41,14 @@ def place(region: Region, view: MountedView, depth_m: np.ndarray | None) -> Plac
       still be right (as above); a foot at the horizon is no range, but depth may be.
     """
     ground = placement_from_region(region, view.frame, view.ego_from_cam, view.max_range_m)
-    if ground is not None:
-        ground = replace(ground, source=RangeSource.GROUND, footprint_xy_m=footprint_from_foot(region, view) or ())
     points = region_points(region, view, depth_m) if depth_m is not None else np.zeros((0, 3))
     if len(points) == 0:
-        return None if ground is None else _measured(ground, region, view)
+        return None if ground is None else _on_foot(ground, region, view)
     seen = points[:, :2] - view.cam_xy_m
-    ranges = np.hypot(*seen.T)
-    by_depth = float(np.percentile(ranges, NEAR_PERCENTILE))
-    heading = seen[ranges <= np.percentile(ranges, 2 * NEAR_PERCENTILE)].mean(axis=0)
+    ranges = np.hypot(*seen.T)  # ascending
+    by_depth = percentile(ranges, NEAR_PERCENTILE)
+    near = np.searchsorted(ranges, percentile(ranges, 2 * NEAR_PERCENTILE), side="right")
+    heading = seen[:near].mean(axis=0)
     heading /= max(float(np.hypot(*heading)), 1e-6)
     chosen, source = by_depth, RangeSource.DEPTH
     if ground is not None:
@@ -57,13 +56,18 @@ def place(region: Region, view: MountedView, depth_m: np.ndarray | None) -> Plac
         chosen, source = _joined(by_depth, by_ground, view)
         if source is RangeSource.GROUND:
             scaled = footprint_from_points(points, view.cam_xy_m, by_ground / by_depth)
-            return _measured(replace(ground, footprint_xy_m=scaled), region, view)
+            return _measured(replace(ground, source=source, footprint_xy_m=scaled), region, view)
     x_m, y_m = (view.cam_xy_m + heading * chosen).tolist()
     range_m = math.hypot(x_m, y_m)
     if range_m > view.max_range_m:
-        return None if ground is None else _measured(ground, region, view)
+        return None if ground is None else _on_foot(ground, region, view)
     footprint = footprint_from_points(points, view.cam_xy_m, chosen / by_depth)
     return _measured(Placement(range_m, math.atan2(y_m, x_m), (x_m, y_m, 0.0), source, footprint), region, view)
+
+
+def _on_foot(ground: Placement, region: Region, view: MountedView) -> Placement:
+    footprint = footprint_from_foot(region, view) or ()
+    return _measured(replace(ground, source=RangeSource.GROUND, footprint_xy_m=footprint), region, view)
 
 
 def _joined(by_depth: float, by_ground: float, view: MountedView) -> tuple[float, RangeSource]:

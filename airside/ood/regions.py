@@ -71,15 +71,17 @@ def _unknown_masks(
     rules: RegionRules,
 ) -> Iterator[np.ndarray]:
     """Pixel masks [H, W] bool, disjoint but for filled holes: hysteresis, split by tokens, closed, not too small."""
-    patch = patch_of_pixel(pixel_score.shape, evidence.shape)
     seed = evidence > threshold
+    if not seed.any():  # as in most pictures
+        return
+    patch = patch_of_pixel(pixel_score.shape, evidence.shape)
     low = float(sigmoid(logit(np.asarray(threshold)) - rules.grow_log_odds))
     grown = (pixel_score >= low) & observed.reshape(-1)[patch]
     # smoothing may have sunk a small seed below the low threshold; what the statistic saw must not vanish
     grown |= (seed & (patch_cover(grown, evidence.shape) == 0)).reshape(-1)[patch]
-    count, component = cv2.connectedComponents(grown.astype(np.uint8), connectivity=8)
+    _, component = cv2.connectedComponents(grown.astype(np.uint8), connectivity=8)
     seeded = np.unique(component[seed.reshape(-1)[patch] & grown])
-    for number in seeded[seeded > 0] if count > 1 else ():
+    for number in seeded[seeded > 0]:
         whole = component == number
         for part in _split(whole, patch, evidence.shape, tokens, rules):
             if not seed[patch_cover(part, evidence.shape) > 0].any():

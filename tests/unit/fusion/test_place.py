@@ -13,7 +13,7 @@ from airside.config import CameraConfig, MountConfig
 from airside.fusion.footprint import THINNEST_M
 from airside.fusion.mounted import MountedView, ego_rays, mounted_view
 from airside.fusion.place import place
-from airside.fusion.region_depth import MIN_PIXELS, metric_depth, region_points
+from airside.fusion.region_depth import MIN_PIXELS, metric_depth, percentile, region_points
 from airside.geometry.ground_scale import plane_depth_m
 from airside.messages import Kind, Placement, RangeSource, Region
 
@@ -216,3 +216,10 @@ def test_any_heading(yaw_deg: float) -> None:
 def _area(corners: np.ndarray) -> float:
     x, y = corners.T
     return float(abs(np.sum(x * np.roll(y, 1) - y * np.roll(x, 1))) / 2)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 17, 400])
+def test_percentiles_are_numpy_s(count: int) -> None:
+    values = np.sort(np.random.default_rng(count).normal(size=count))
+    for percent in (0, 2, 15, 30, 50, 98, 100):
+        assert percentile(values, percent) == pytest.approx(np.percentile(values, percent), abs=1e-12)
