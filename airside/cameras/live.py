@@ -39,11 +39,10 @@ class LiveCamera:
 
     A failed read is counted as ``read_failed`` and the source is opened again every ``reconnect_s``; whoever waits
     in :meth:`frames` hears of it after ``timeout_s`` without a frame. A picture that cannot be decoded
-    (``undecodable``) or has not the size ``size_px`` (width, height; ``wrong_size``) is counted and dropped; a source
-    that gives nothing else for ``timeout_s`` is opened again. ``capture_ns`` is the source's own stamp where it has one
-    that can be believed (``clock_jump`` counts where that ends), otherwise the monotonic clock when the frame arrived.
-    Decoding costs more than anything else here: a picture that comes less than ``decode_gap_s`` after the last one is
-    not decoded, and counts as skipped.
+    (``undecodable``) is counted and dropped; a source that gives nothing else for ``timeout_s`` is opened again.
+    ``capture_ns`` is the source's own stamp where it has one that can be believed (``clock_jump`` counts where that
+    ends), otherwise the monotonic clock when the frame arrived. Decoding costs more than anything else here: a picture
+    that comes less than ``decode_gap_s`` after the last one is not decoded, and counts as skipped.
 
     Raises :class:`UnavailableError` when the source cannot be opened at first, :class:`InputError` when its pictures
     are of an unusable size. With ``must_open=False`` it raises neither and goes on trying: see :meth:`tried`.
@@ -54,7 +53,6 @@ class LiveCamera:
         source: LiveSource,
         *,
         name: str,
-        size_px: tuple[int, int] | None = None,
         timeout_s: float = 5.0,
         reconnect_s: float = 1.0,
         decode_gap_s: float = 0.0,
@@ -65,7 +63,6 @@ class LiveCamera:
         self.last_fault: str | None = None
         self.connected = False  # the source is open, which says nothing about its frames
         self._source = source
-        self._size_px = size_px
         self._timeout_s = timeout_s
         self._reconnect_s = reconnect_s
         self._decode_gap_ns = round(decode_gap_s * 1e9)
@@ -207,11 +204,6 @@ class LiveCamera:
         if image is None:
             self._fault("undecodable", f"a picture after {index} frames cannot be decoded")
             self._stop.wait(_BREATHER_S)
-            return None
-        height, width = image.shape[:2]
-        if self._size_px not in (None, (width, height)):
-            wanted = "{} x {}".format(*self._size_px or ())
-            self._fault("wrong_size", f"a picture of {width} x {height} px where the rig says {wanted}")
             return None
         return Frame(self.name, image, capture_ns, index)
 

@@ -13,15 +13,13 @@ from airside.cameras.sources import live_source
 from airside.errors import UnavailableError
 from airside.messages import FrameBundle
 
-SizePx = tuple[int, int]  # width, height
 SKIPPED = "skipped"  # newest wins: no trouble
 
 
 class LiveRig:
     """A camera that does not open, or is lost, is tried again every ``reconnect_s`` while the others go on.
 
-    ``sizes_px``: pictures of another size are counted and dropped. Half a tick is a good ``decode_gap_s``. Faults are
-    those of :class:`LiveCamera`.
+    Half a tick is a good ``decode_gap_s``. Faults are those of :class:`LiveCamera`.
 
     Raises :class:`UnavailableError` where not a single camera has opened within ``timeout_s``.
     """
@@ -30,17 +28,14 @@ class LiveRig:
         self,
         sources: Mapping[str, LiveSource],
         *,
-        sizes_px: Mapping[str, SizePx] | None = None,
         timeout_s: float = 5.0,
         reconnect_s: float = 1.0,
         decode_gap_s: float = 0.0,
     ) -> None:
-        sizes = sizes_px or {}
         self._cameras = {
             name: LiveCamera(
                 source,
                 name=name,
-                size_px=sizes.get(name),
                 timeout_s=timeout_s,
                 reconnect_s=reconnect_s,
                 decode_gap_s=decode_gap_s,
@@ -104,16 +99,10 @@ class LiveRig:
         self.close()
 
 
-def open_live_rig(
-    sources: Mapping[str, str],
-    *,
-    sizes_px: Mapping[str, SizePx] | None = None,
-    timeout_s: float = 5.0,
-    decode_gap_s: float = 0.0,
-) -> LiveRig:
+def open_live_rig(sources: Mapping[str, str], *, timeout_s: float = 5.0, decode_gap_s: float = 0.0) -> LiveRig:
     """The rig whose cameras are at ``sources`` (camera -> /dev/video0, its number, or rtsp://...).
 
     Raises :class:`UsageError` for a source of another kind, :class:`UnavailableError` where none of them opens.
     """
     ways = {name: live_source(source, timeout_s) for name, source in sources.items()}
-    return LiveRig(ways, sizes_px=sizes_px, timeout_s=timeout_s, decode_gap_s=decode_gap_s)
+    return LiveRig(ways, timeout_s=timeout_s, decode_gap_s=decode_gap_s)

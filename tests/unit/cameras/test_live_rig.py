@@ -21,7 +21,6 @@ from airside.messages import Frame
 from eval.live_sources import FAULTS, PacedCamera
 from tests.picture_files import SHAPE, encoded, flat
 
-SIZE_PX = (SHAPE[1], SHAPE[0])
 NAMES = ("front", "left", "rear")
 S = 1_000_000_000
 
@@ -41,8 +40,7 @@ def paced(first: int = 0, fps: float = 50.0) -> PacedCamera:
 @contextmanager
 def rig_of(cameras: dict[str, PacedCamera]) -> Iterator[LiveRig]:
     sources = {name: camera.source for name, camera in cameras.items()}
-    sizes = dict.fromkeys(cameras, SIZE_PX)
-    with LiveRig(sources, sizes_px=sizes, timeout_s=2.0, reconnect_s=0.02) as rig:
+    with LiveRig(sources, timeout_s=2.0, reconnect_s=0.02) as rig:
         yield rig
 
 
@@ -93,7 +91,7 @@ def test_no_camera_at_all_is_an_error_that_leaves_nothing() -> None:
 
 @pytest.mark.parametrize(
     ("fault", "reason"),
-    [("off", "read_failed"), ("garbage", "undecodable"), ("wrong_size", "wrong_size"), ("clock_jump", "clock_jump")],
+    [("off", "read_failed"), ("garbage", "undecodable"), ("clock_jump", "clock_jump")],
 )
 def test_a_fault_is_counted_for_its_camera_alone_and_goes_again(fault: str, reason: str) -> None:
     cameras = {name: paced() for name in NAMES}
@@ -112,7 +110,7 @@ def test_a_fault_is_counted_for_its_camera_alone_and_goes_again(fault: str, reas
         assert rig.faults["left"][reason] == counted
 
 
-@pytest.mark.parametrize("fault", ["off", "garbage", "wrong_size"])
+@pytest.mark.parametrize("fault", ["off", "garbage"])
 def test_what_cannot_be_used_leaves_the_frame_before_to_grow_old(fault: str) -> None:
     cameras = {"front": paced()}
     with rig_of(cameras) as rig:
