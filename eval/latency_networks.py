@@ -11,14 +11,17 @@ import torch
 from torch import nn
 
 from airside.assets import embedded_bank, embedded_model
-from airside.bank.bank import Calibration, ClassKind, PrototypeBank
+from airside.bank.bank import Calibration, PrototypeBank
 from airside.bank.store import BankStore
 from airside.engine.bundle import Manifest
 from airside.engine.engine import Engine
+from airside.engine.onnx import load_engine
 from airside.enrolment.learn import learn_class
 from airside.export import write_bundle
+from airside.knowledge import knowledge_from_bank, map_from_tokens
 from airside.model import random_backbone
 from airside.model.bev import LiftSplat
+from airside.pipeline import DEFAULT_METHOD
 from eval.tensorrt_gate import NETWORKS, SIZE_PX, Network, TokensAndDepth, rig
 
 MINI = "airside-mini"
@@ -139,14 +142,16 @@ def lift_splat_alone(network: Network, pictures: np.ndarray) -> Callable[[], obj
 
 
 def bank_for(name: str, engine: Engine, pictures: np.ndarray, path: Path) -> BankStore:
-    """The embedded bank for the embedded model; else ten classes out of the pictures' own patches, so that most of what
-    follows is known."""
+    """The embedded bank for the embedded model; else the classes that the embedded model sees in these ``pictures``, so
+    that random weights cut them into about as many regions: what is outside the network costs by the region."""
     if name == MINI:
         return BankStore(embedded_bank())
     tokens = engine.tokens(pictures)
-    parts = np.array_split(tokens.reshape(-1, tokens.shape[-1]), 10)
-    kinds = (ClassKind.THING, ClassKind.STUFF)
-    classes = tuple(learn_class(f"class{k}", kinds[k % 2], [part], []) for k, part in enumerate(parts))
+    way = knowledge_from_bank(BankStore(embedded_bank()).load()[0], "", DEFAULT_METHOD)
+    label = np.stack([map_from_tokens(t, way).class_index for t in load_engine(embedded_model()).tokens(pictures)])
+    classes = tuple(
+        learn_class(way.index.names[c], way.kinds[c], [tokens[label == c]], []) for c in np.unique(label).tolist()
+    )
     none = np.zeros((0, tokens.shape[-1]), np.float32)
     calibration = Calibration("default", 0.5, 0.01, 200)
     store = BankStore(path)
