@@ -80,6 +80,7 @@ class Region:
     box_px: Box  # in the frame's pixels
     outline_px: np.ndarray  # [K, 2] float32 closed outline in the frame's pixels
     faint: bool = False  # unknown by the path's own, lower threshold alone
+    begins: bool = True  # an object; else it may only be one that is being tracked
 
     @property
     def name(self) -> str:
@@ -135,7 +136,7 @@ class Observation:
     """One object on the ground in one tick, from all the sightings that show it.
 
     ``xy_m`` [2] and ``covariance_m2`` [2, 2] float64 are its near side in the ego frame; ``sightings`` number those of
-    the tick. ``faint``: all of them are.
+    the tick. ``faint``: all of them are; ``begins``: one of them does.
     """
 
     kind: Kind
@@ -150,6 +151,7 @@ class Observation:
     cameras: tuple[str, ...]
     sightings: tuple[int, ...]
     faint: bool = False
+    begins: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +176,7 @@ class Track:
     cameras: tuple[str, ...]
     first_ns: int
     seen_ns: int
-    faint: bool = False  # no newer observation was more than faint
+    faint: bool = False  # unknown, and no newer observation that said so was more than faint
 
     @property
     def name(self) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 from airside.config import SiteConfig
 from airside.fusion.mounted import MountedView
 from airside.fusion.viewpoint import Viewpoint, path_of
+from airside.geometry.path import NEAR_PATCH_M
 from airside.health import scene_health
 from airside.knowledge import Knowledge, maps_from_tokens
 from airside.messages import Frame, Health, Kind, NetworkInput, OodMap, Region
@@ -67,11 +68,14 @@ def perceived(
     )
     clock.lap("regions")
     if point is not None and knowledge.path_threshold is not None:
-        path = path_of(point.view, site.corridor_half_width_m, site.caution_distance_m)
+        far, whole = (
+            path_of(point.view, site.corridor_half_width_m, site.caution_distance_m, least_patch_m)
+            for least_patch_m in (NEAR_PATCH_M, 0.0)
+        )
         margins = dict(zip(score_map.class_names, knowledge.index.margin, strict=True))
         settled = [r.box_px for r in regions if r.kind is Kind.UNKNOWN or margins[r.nearest_class] > 0]
         taken = patches_in_boxes(settled, net)
-        regions = (*regions, *faint_regions(path_map, path, knowledge.path_threshold, taken, net))
+        regions = (*regions, *faint_regions(path_map, far, whole, knowledge.path_threshold, taken, net))
         clock.lap("path")
     scene = scene_health(score_map.ood_score, net.observed, knowledge.threshold, site.scene_novelty_limit)
     if scene.reasons:  # a new scene is said once, not as a hundred objects

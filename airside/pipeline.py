@@ -261,7 +261,11 @@ class Pipeline:
         told = [track for track in tracks if track.confirmed or not track.faint]  # one faint patch once is nothing
         alerts, self._held = alerts_of(told, self._held, self.site, now_ns)
         of_track = {alert.track.id: alert for alert in alerts}
-        of_sighting = {k: of_track.get(i) for seen, i in zip(observations, ids, strict=True) for k in seen.sightings}
+        of_sighting = {
+            k: None if i is None else of_track.get(i)
+            for seen, i in zip(observations, ids, strict=True)
+            for k in seen.sightings
+        }
         sizes = {v.frame.camera: (v.frame.image.shape[1], v.frame.image.shape[0]) for v in views}
         judged_sightings = []
         for number, sighting in enumerate(sightings):

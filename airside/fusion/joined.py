@@ -66,6 +66,7 @@ def _observation(sightings: Sequence[Sighting], group: Sequence[int], protected:
         cameras=tuple(sightings[k].camera for k in group),
         sightings=tuple(group),
         faint=all(sightings[k].region.faint for k in group),
+        begins=any(sightings[k].region.begins for k in group),
     )
 
 

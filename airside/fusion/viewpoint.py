@@ -12,7 +12,7 @@ from airside.config import CameraConfig
 from airside.engine.bundle import Manifest
 from airside.fusion.mounted import MountedView, mounted_view
 from airside.fusion.region_depth import metric_depth
-from airside.geometry.path import path_patches
+from airside.geometry.path import NEAR_PATCH_M, path_patches
 from airside.messages import NetworkInput
 
 
@@ -36,12 +36,13 @@ def viewpoint(mount: CameraConfig, manifest: Manifest, frame_shape: tuple[int, .
 
 
 @lru_cache(maxsize=32)
-def path_of(view: MountedView, half_width_m: float, reach_m: float) -> np.ndarray:
-    """[Hp, Wp] bool, read-only: the observed patches in which the path ahead runs, within the camera's own range."""
+def path_of(view: MountedView, half_width_m: float, reach_m: float, least_patch_m: float = NEAR_PATCH_M) -> np.ndarray:
+    """[Hp, Wp] bool, read-only: the observed ones of :func:`path_patches`, within the camera's own range."""
     reach_m = min(reach_m, view.max_range_m)
-    path = path_patches(view.network, view.ego_from_cam, view.patch_px, half_width_m, reach_m) & view.observed
+    path = path_patches(view.network, view.ego_from_cam, view.patch_px, half_width_m, reach_m, least_patch_m)
+    path &= view.observed
     path.flags.writeable = False
-    return np.asarray(path)
+    return path
 
 
 def looked_at(places_xy_m: np.ndarray, views: Collection[MountedView]) -> np.ndarray:

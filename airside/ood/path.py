@@ -2,6 +2,8 @@
 
 One odd patch counts, where elsewhere a whole neighbourhood must be odd, and the threshold is the path's own, from clean
 frames' paths by split conformal calibration (:mod:`airside.ood.conformal`). What only this threshold tells is *faint*.
+
+That goes for the path's far part; near, what is faint begins nothing, but an object told of from afar stays told of.
 """
 
 from __future__ import annotations
@@ -24,10 +26,11 @@ def path_score(ood_score: np.ndarray, path: np.ndarray) -> float:
 
 
 def faint_regions(
-    ood_map: OodMap, path: np.ndarray, threshold: float, taken: np.ndarray, net: NetworkInput
+    ood_map: OodMap, far: np.ndarray, path: np.ndarray, threshold: float, taken: np.ndarray, net: NetworkInput
 ) -> Iterator[Region]:
     """Connected patches above ``threshold`` that reach into the ``path`` [Hp, Wp] bool and that no unknown region has
-    ``taken`` [Hp, Wp] bool. A region's score is its greatest patch's."""
+    ``taken`` [Hp, Wp] bool; those that do not reach into its ``far`` part begin nothing. A region's score is its
+    greatest patch's."""
     odd = (ood_map.ood_score > threshold) & net.observed & ~taken
     height, width = net.image.shape[:2]
     count, component = cv2.connectedComponents(odd.astype(np.uint8), connectivity=8)
@@ -45,6 +48,7 @@ def faint_regions(
             box_px=box,
             outline_px=outline,
             faint=True,
+            begins=bool(far[patches].any()),
         )
 
 

@@ -53,8 +53,8 @@ class Tracker:
 
     def update(
         self, observations: Sequence[Observation], now_ns: int, looked_at: Callable[[np.ndarray], np.ndarray]
-    ) -> tuple[tuple[Track, ...], tuple[int, ...]]:
-        """All tracks at ``now_ns``, and for each observation the id of its track.
+    ) -> tuple[tuple[Track, ...], tuple[int | None, ...]]:
+        """All tracks at ``now_ns``, and for each observation the id of its track, ``None`` where it begins none.
 
         ``looked_at`` tells of places [K, 2] in ego metres whether a camera saw them in this tick [K] bool: where nobody
         looks a track lives longer.
@@ -73,12 +73,12 @@ class Tracker:
                 kept.append(item)
         ids = {found: live[number].track.id for number, found in pairs.items()}
         for index, observation in enumerate(observations):
-            if index not in ids:
+            if index not in ids and observation.begins:
                 kept.append(_born(observation, self._next_id, now_ns, drift))
                 ids[index] = self._next_id
                 self._next_id += 1
         self._live = tuple(kept)
-        return tuple(item.track for item in kept), tuple(ids[index] for index in range(len(observations)))
+        return tuple(item.track for item in kept), tuple(ids.get(index) for index in range(len(observations)))
 
     def forget_names(self) -> None:
         """A new bank snapshot: what an object was taken for counts no more. The next observation decides; one that is
@@ -101,7 +101,8 @@ def _assigned(tracks: Sequence[Track], observations: Sequence[Observation]) -> d
     apart = np.stack([o.xy_m for o in observations]) - np.stack([t.state[:2] for t in tracks])[:, None]
     spread = np.stack([o.covariance_m2 for o in observations]) + np.eye(2) * SHAPE_M**2
     far2 = mahalanobis2(apart, spread + np.stack([t.covariance[:2, :2] for t in tracks])[:, None])
-    near = np.argwhere(far2 < GATE2)
+    unknown, begins = np.array([t.kind is Kind.UNKNOWN for t in tracks]), np.array([o.begins for o in observations])
+    near = np.argwhere((far2 < GATE2) & (unknown[:, None] | begins))
     pairs = near[np.argsort(far2[tuple(near.T)], kind="stable")].tolist()
     chosen: dict[int, int] = {}
     taken: set[int] = set()
@@ -133,7 +134,7 @@ def _met(item: _Live, seen: Observation, now_ns: int) -> _Live:
         ood_score=seen.ood_score,
         cameras=seen.cameras,
         seen_ns=now_ns,
-        faint=all(vote.faint for vote in votes),
+        faint=kind is Kind.UNKNOWN and not _distinct(votes),
     )
     return _Live(track, hits, votes, shape)
 
@@ -171,13 +172,20 @@ def _vote(seen: Observation) -> _Vote:
 
 
 def _elected(votes: Sequence[_Vote]) -> tuple[Kind, str, bool]:
-    """What most of the newest observations say; a tie is unknown, and of equal names the newest wins."""
+    """What most of the newest observations say; a tie is unknown where one of them is more than faint, and of equal
+    names the newest wins."""
     unknown = sum(vote.kind is Kind.UNKNOWN for vote in votes)
-    kind = Kind.UNKNOWN if 2 * unknown >= len(votes) else Kind.KNOWN
+    wins = 2 * unknown >= len(votes) if _distinct(votes) else 2 * unknown > len(votes)
+    kind = Kind.UNKNOWN if wins else Kind.KNOWN
     names = Counter(vote.nearest_class for vote in votes if vote.kind is kind)
     best = max(names.values())
     chosen = next(v for v in reversed(votes) if v.kind is kind and names[v.nearest_class] == best)
     return kind, chosen.nearest_class, chosen.protected
+
+
+def _distinct(votes: Sequence[_Vote]) -> bool:
+    """Whether one of them says unknown by the site's own threshold."""
+    return any(vote.kind is Kind.UNKNOWN and not vote.faint for vote in votes)
 
 
 def _is_lost(item: _Live, now_ns: int, looked_at: bool) -> bool:

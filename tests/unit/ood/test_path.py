@@ -8,7 +8,7 @@ import pytest
 from airside.geometry.camera_model import PinholeCamera
 from airside.geometry.path import NEAR_PATCH_M, path_patches
 from airside.geometry.transforms import ego_from_mounted_cam
-from airside.messages import Kind, NetworkInput, OodMap
+from airside.messages import Kind, NetworkInput, OodMap, Region
 from airside.ood.path import faint_regions, patches_in_boxes, path_score
 
 CAMERA = PinholeCamera(196.0, 196.0, 195.5, 111.5, 392, 224)
@@ -16,9 +16,13 @@ GRID = (16, 28)
 NET = NetworkInput(np.zeros((224, 392, 3), np.uint8), (2.0, 2.0), (0.5, 0.5), np.ones(GRID, bool))
 
 
-def mounted(yaw_deg: float = 0.0) -> np.ndarray:
+def mounted(yaw_deg: float = 0.0, least_patch_m: float = NEAR_PATCH_M) -> np.ndarray:
     pose = ego_from_mounted_cam((1.2, 0.0, 1.8), yaw_deg=yaw_deg, pitch_deg=5.0, roll_deg=0.0)
-    return path_patches(CAMERA, pose, 14, 2.0, 40.0)
+    return path_patches(CAMERA, pose, 14, 2.0, 40.0, least_patch_m)
+
+
+def faint(odd: OodMap, taken: bool = False, net: NetworkInput = NET) -> list[Region]:
+    return list(faint_regions(odd, mounted(), mounted(least_patch_m=0.0), 0.5, np.full(GRID, taken), net))
 
 
 def scores(**odd: float) -> OodMap:
@@ -40,6 +44,13 @@ def test_the_path_narrows_towards_the_horizon() -> None:
     assert (np.diff(rows[found]) >= 0).all()
     assert path[found, 13:15].all()  # straight ahead
     assert (path == path[:, ::-1]).all()
+
+
+def test_near_it_begins_nothing() -> None:
+    (near,), (far,) = faint(scores(r14c14=0.6)), faint(scores(r9c14=0.6))
+    assert (near.faint, near.begins, far.begins) == (True, False, True)
+    (both,) = faint(scores(r9c14=0.6, r10c14=0.6, r11c14=0.6))
+    assert both.begins
 
 
 def test_a_longer_lens_looks_closely_further_away() -> None:
@@ -73,7 +84,7 @@ def test_every_patch_of_the_path_or_the_one_below_sees_the_corridor() -> None:
 
 
 def test_one_odd_patch_on_the_path_is_a_faint_region() -> None:
-    (found,) = faint_regions(scores(r9c14=0.6), mounted(), 0.5, np.zeros(GRID, bool), NET)
+    (found,) = faint(scores(r9c14=0.6))
     assert (found.kind, found.faint, found.patches) == (Kind.UNKNOWN, True, 1.0)
     assert found.ood_score == pytest.approx(0.6)
     x0, y0, x1, y1 = found.box_px
@@ -86,18 +97,18 @@ def test_one_odd_patch_on_the_path_is_a_faint_region() -> None:
     [({"r9c2": 0.6}, False), ({"r2c14": 0.6}, False), ({"r9c14": 0.5}, False), ({"r9c14": 0.6}, True)],
 )
 def test_aside_above_below_the_threshold_or_taken_is_none(odd: dict[str, float], taken: bool) -> None:
-    assert not list(faint_regions(scores(**odd), mounted(), 0.5, np.full(GRID, taken), NET))
+    assert not faint(scores(**odd), taken)
 
 
 def test_a_thing_that_reaches_into_the_path_is_whole() -> None:
     odd = {f"r9c{column}": 0.6 for column in range(12, 24)}
-    (found,) = faint_regions(scores(**odd), mounted(), 0.5, np.zeros(GRID, bool), NET)
+    (found,) = faint(scores(**odd))
     assert found.patches == 12.0
 
 
 def test_what_is_not_observed_is_never_faint() -> None:
     dark = NetworkInput(NET.image, NET.scale, NET.offset_px, np.zeros(GRID, bool))
-    assert not list(faint_regions(scores(r9c14=0.6), mounted(), 0.5, np.zeros(GRID, bool), dark))
+    assert not faint(scores(r9c14=0.6), net=dark)
 
 
 def test_the_statistic_is_what_finds() -> None:

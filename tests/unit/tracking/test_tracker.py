@@ -43,7 +43,7 @@ class Drive:
         self.now_ns += TICK_NS
         tracks, ids = self.tracker.update(observations, self.now_ns, looked_at)
         assert len(ids) == len(observations)
-        assert set(ids) <= {track.id for track in tracks}
+        assert set(ids) <= {None, *(track.id for track in tracks)}
         return tracks
 
 
@@ -127,6 +127,31 @@ def test_votes_decide_the_name_and_a_new_bank_wipes_them() -> None:
     drive.tracker.forget_names()
     (track,) = drive.tick(named("person"))
     assert (track.id, track.name, track.protected) == (1, "person", True)  # the same thing, known at once
+
+
+def test_a_known_thing_that_once_looked_unfamiliar_is_known() -> None:
+    drive = Drive()
+    drive.tick(seen(20, kind=Kind.KNOWN))
+    (track,) = drive.tick(seen(20, faint=True))
+    assert (track.kind, track.faint) == (Kind.KNOWN, False)
+    (track,) = drive.tick(seen(20, faint=True))  # two of three: unknown, and no more than unfamiliar
+    assert (track.kind, track.faint) == (Kind.UNKNOWN, True)
+    (track,) = drive.tick(seen(20))
+    assert (track.kind, track.faint) == (Kind.UNKNOWN, False)
+
+
+def test_what_begins_nothing_continues_what_is_unknown() -> None:
+    drive = Drive()
+    assert drive.tick(seen(6, faint=True, begins=False)) == ()
+    for x_m in (12, 11, 10):
+        drive.tick(seen(x_m))
+    for x_m in range(9, 2, -1):
+        (track,) = drive.tick(seen(x_m, faint=True, begins=False))
+    assert (track.id, track.seen_ns, track.faint) == (1, drive.now_ns, True)
+    drive = Drive()
+    drive.tick(seen(10, kind=Kind.KNOWN))
+    (track,) = drive.tick(seen(10, faint=True, begins=False))
+    assert (track.kind, track.seen_ns) == (Kind.KNOWN, drive.now_ns - TICK_NS)
 
 
 def test_what_only_the_old_bank_saw_is_gone_at_once() -> None:
