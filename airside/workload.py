@@ -12,7 +12,7 @@ from airside.messages import Health, HealthState
 
 ROOM = 1.0  # of the period: a tick that takes longer is too long
 SPARE = 0.75  # a tick that takes less would have had room for more
-PATIENCE, MOST_PATIENCE = 25, 3000  # ticks with room to spare before one step back, at first and at most
+PATIENCE, MOST_PATIENCE = 50, 3000  # ticks with room to spare before one step back, at first and at most
 REAR_RAD = math.radians(100.0)  # a camera looking further away from straight ahead is a rear one
 AHEAD_RAD = math.radians(30.0)  # one looking no further away shows the path
 

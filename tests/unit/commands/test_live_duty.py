@@ -24,6 +24,7 @@ from airside.errors import StorageError, UnavailableError
 from airside.messages import Frame, FrameBundle, HealthState, Occupancy, TickRecord
 from airside.operations.metrics import Metrics
 from airside.pipeline import Pipeline, Tick
+from airside.workload import PATIENCE, STEPS
 from tests.builders import apron_like_picture, taught_bank, tiny_bundle
 
 RIG = RigConfig(
@@ -90,8 +91,9 @@ def test_twice_the_work_that_fits(pipeline: Pipeline, tmp_path: Path, monkeypatc
         clock.now_s += 0.4 if number < 10 else 0.05
 
     duty = LiveDuty(tick_ms=200, rear=("rear",), say=print)
-    seen = drive(duty, pipeline, tmp_path / "a.jsonl", 100, slow)
-    assert len(seen) == 100  # none is left out
+    ticks = 10 + len(STEPS) * PATIENCE
+    seen = drive(duty, pipeline, tmp_path / "a.jsonl", ticks, slow)
+    assert len(seen) == ticks  # none is left out
     reasons = [tick.record.health.reasons for tick in seen]
     assert "overload_depth" in reasons[1]
     assert {"overload_depth", "overload_bev", "overload_rear"} <= set(reasons[9])
