@@ -32,7 +32,12 @@ def write_world(
 ) -> None:
     """Every patch is painted in the colour of its label, and as deep as its label says."""
     rng = np.random.default_rng(world)
-    singles = _painted(rng, (frames,), len(families))
+    painted = _painted(rng, (frames,), len(families))
+    singles = {
+        "rgb": painted["rgb"],
+        "label": _grown(painted["asset"], 7).astype(np.uint8),
+        "depth_m": painted["depth_m"],
+    }
     if stops:
         (folder / RIGS).mkdir(exist_ok=True)
         write_shard(folder / RIGS, world, _rig_shard(rng, stops, families))

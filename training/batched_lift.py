@@ -8,8 +8,8 @@ patches, D bins, Z heights, X Y cells.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -17,6 +17,7 @@ from torch.nn import functional
 from airside.geometry.bev_grid import BevGrid
 from airside.geometry.splat_table import RAY_FOCAL_PX, RAY_NEAR_M, DepthBins
 from airside.model.bev import LiftSplat, SimpleBev
+from training.constants import constant
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,28 +57,27 @@ class Rigs:
 
     def cells(self, grid: BevGrid, bins: DepthBins, height_range_m: tuple[float, float]) -> Tensor:
         """[B, N, Hp, Wp, D] int64: the cell of every point; ``grid.cells`` for those that are dropped."""
-        centres = torch.tensor(bins.centres_m, dtype=torch.float32, device=self.intrinsics.device)
+        device = self.intrinsics.device
+        centres = constant(bins.centres_m, device)
         origin = self.ego_from_cam[..., None, None, None, :3, 3]
         points = origin + self.rays_ego()[..., None, :] * centres[:, None]
-        corner = torch.tensor(grid.corner_xy_m, device=points.device)
-        index = ((points[..., :2] - corner) / grid.cell_m).floor().long()
-        limit = torch.tensor(grid.shape, device=points.device)
+        index = ((points[..., :2] - constant(grid.corner_xy_m, device)) / grid.cell_m).floor().long()
+        limit = constant(grid.shape, device)
         low, high = height_range_m
         inside = ((index >= 0) & (index < limit)).all(dim=-1) & (points[..., 2] >= low) & (points[..., 2] < high)
         return torch.where(inside, index[..., 0] * grid.cells_y + index[..., 1], grid.cells)
 
     def in_view(self, grid: BevGrid, alive: Tensor) -> Tensor:
         """[B, X, Y] bool: cells whose centre on the ground one of the cameras ``alive`` [B, N] has in its picture."""
-        xy = torch.tensor(grid.centres_xy_m().reshape(-1, 2), dtype=torch.float32, device=alive.device)
-        _, seen = self.looked_at(xy, 0.0)
+        _, seen = self.looked_at(_cell_centres(grid, alive.device), 0.0)
         return (seen & alive[..., None]).any(dim=1).unflatten(1, grid.shape)
 
     def looked_at(self, xy_ego_m: Tensor, z_m: float) -> tuple[Tensor, Tensor]:
         """Where points [K, 2] at one height lie in the pictures: uv [B, N, K, 2] px, and whether inside [B, N, K]."""
         height_px, width_px = self.size_px
-        ones = xy_ego_m.new_ones(len(xy_ego_m), 1)
-        xyz = torch.cat([xy_ego_m, ones * z_m, ones], dim=1)
-        cam = torch.einsum("bnij,kj->bnki", torch.linalg.inv(self.ego_from_cam), xyz)
+        xyz = functional.pad(xy_ego_m, (0, 1), value=z_m)
+        from_camera = xyz - self.ego_from_cam[..., None, :3, 3]
+        cam = from_camera @ self.ego_from_cam[..., :3, :3]  # its transpose is its inverse
         fx, fy, cx, cy = self.intrinsics[..., None].unbind(dim=2)
         depth = cam[..., 2].clamp_min(1e-6)
         u, v = fx * cam[..., 0] / depth + cx, fy * cam[..., 1] / depth + cy
@@ -112,8 +112,8 @@ def simple_bev(head: SimpleBev, tokens: Tensor, rigs: Rigs, alive: Tensor | None
     grid, (height_px, width_px) = head.grid, rigs.size_px
     samples, cameras = tokens.shape[:2]
     features = head.adapter(tokens).flatten(0, 1).permute(0, 3, 1, 2).float()
-    xy = torch.tensor(grid.centres_xy_m().reshape(-1, 2), dtype=torch.float32, device=tokens.device)
-    scale = torch.tensor((2 / width_px, 2 / height_px), device=tokens.device)
+    xy = _cell_centres(grid, tokens.device)
+    scale = constant((2 / width_px, 2 / height_px), tokens.device)
     voxels = []
     for z in head.heights_m:
         uv, seen = rigs.looked_at(xy, z)
@@ -134,7 +134,7 @@ def mirrored(rigs: Rigs, which: Tensor) -> Rigs:
     width_px = rigs.size_px[1]
     fx, fy, cx, cy = rigs.intrinsics.unbind(dim=-1)
     flipped = torch.stack([fx, fy, width_px - 1 - cx, cy], dim=-1)
-    ego, cam = (torch.tensor(np.diag(d), dtype=torch.float32, device=cx.device) for d in ((1, -1, 1, 1), (-1, 1, 1, 1)))
+    ego, cam = (constant(d, cx.device).diag() for d in ((1, -1, 1, 1), (-1, 1, 1, 1)))
     turned = ego @ rigs.ego_from_cam @ cam
     return Rigs(
         torch.where(which[:, None, None], flipped, rigs.intrinsics),
@@ -142,3 +142,9 @@ def mirrored(rigs: Rigs, which: Tensor) -> Rigs:
         rigs.size_px,
         rigs.patch_px,
     )
+
+
+@lru_cache(maxsize=8)
+def _cell_centres(grid: BevGrid, device: torch.device) -> Tensor:
+    """[X * Y, 2] float32, ego metres."""
+    return torch.tensor(grid.centres_xy_m().reshape(-1, 2), dtype=torch.float32, device=device)

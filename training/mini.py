@@ -24,6 +24,8 @@ from airside.errors import AirsideError
 from airside.model.bev import SimpleBev
 from training.augment import augment_light
 from training.batched_lift import Rigs, lift_splat, mirrored, simple_bev
+from training.captured import Captured
+from training.crops import cropped, majority
 from training.losses import asset_loss, family_loss
 from training.multitask.losses import (
     Sum,
@@ -54,7 +56,7 @@ RECIPE = Path(__file__).parent.parent / "configs" / "training" / "mini.yaml"
 CHECKPOINT = "checkpoint.pt"
 LOOK_EVERY = 5  # steps between looks for new pictures
 TELL_EVERY = 50
-COMPARED = 3  # stops a step from which Simple-BEV's head learns: it costs more than all the rest
+COMPARED = 1  # stops a step from which Simple-BEV's head learns: it costs more than all the rest
 _FIRST_LOOK = 128  # pictures
 
 
@@ -108,14 +110,19 @@ class Batch:
 
 
 def draw_batch(pool: Pool, recipe: Recipe, config: MiniConfig, generator: torch.Generator) -> Batch:
-    """Pictures and stops at random, each mirrored or not; at some stops cameras are missing, or black."""
+    """Pictures and stops at random, each mirrored or not; of many pictures a part, enlarged; at some stops cameras are
+    missing, or black."""
     device = generator.device
 
     def chance(*shape: int) -> Tensor:
         return torch.rand(*shape, device=device, generator=generator)
 
     chosen = torch.randint(pool.pictures, (recipe.pictures,), device=device, generator=generator)
-    singles = _flipped(_rows(pool.singles, chosen), chance(recipe.pictures) < 0.5)
+    rgb, label, depth_m = cropped(
+        *(x[chosen] for x in (pool.singles.rgb, pool.singles.label, pool.singles.depth_m)), generator
+    )
+    own, purity = majority(label, label.shape[1] // (config.height_px // config.patch_px))
+    singles = Truth(rgb, pool.assets(chosen, own), (purity * 255).round().to(torch.uint8), depth_m)
     if pool.stops is None:
         nothing = torch.empty(0, device=device)
         return Batch(singles, None, nothing, nothing, nothing)
@@ -249,7 +256,8 @@ def optimisers(model: Model, recipe: Recipe) -> list[torch.optim.Optimizer]:
         n for n, p in learning.items() if n.startswith("network.trunk.blocks") and p.ndim == 2 and "lora_" not in n
     }
     matrices, rest = ([p for n, p in learning.items() if (n in blocks) is taken] for taken in (True, False))
-    adam = torch.optim.AdamW(rest, lr=recipe.learning_rate, weight_decay=0.0, betas=(0.9, 0.98))
+    fused = rest[0].device.type == "cuda"
+    adam = torch.optim.AdamW(rest, lr=recipe.learning_rate, weight_decay=0.0, betas=(0.9, 0.98), fused=fused)
     muon = [Muon(matrices, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)] if matrices else []
     return [*muon, adam]
 
@@ -291,13 +299,20 @@ def train(
     print(f"mini: {sum(p.numel() for p in average.parameters()):,} parameters on {device}; {pool}", flush=True)
     first, began, since = step, time.monotonic(), []
     spent = 0.0
+    generator = torch.Generator(device)
+
+    def learn(batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
+        model.zero_grad(set_to_none=True)
+        loss, figures = loss_of(model, batch, pool.family_of_asset, recipe, generator)
+        loss.backward()
+        return figures
+
+    step_of = Captured(learn) if device.type == "cuda" else learn
     while step < recipe.steps and spent < 1:
         if step % LOOK_EVERY == 0:
             pool.look_for_more()
-        generator = torch.Generator(device).manual_seed(recipe.seed * 7919 + step)
-        loss, figures = loss_of(
-            model, draw_batch(pool, recipe, config, generator), pool.family_of_asset, recipe, generator
-        )
+        generator.manual_seed(recipe.seed * 7919 + step)
+        figures = step_of(draw_batch(pool, recipe, config, generator), generator)
         spent = (time.monotonic() - began) / 60 / minutes
         rate = warm_cosine(max(step, round(spent * recipe.steps)), recipe.steps, recipe.learning_rate, recipe.warmup)
         if step < recipe.warmup:
@@ -305,8 +320,6 @@ def train(
         for opt in opts:
             for group in opt.param_groups:
                 group["lr"] = rate
-            opt.zero_grad(set_to_none=True)
-        loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 3.0)
         for opt in opts:
             opt.step()

@@ -1,10 +1,12 @@
-"""Muon in the parameters' own precision.
+"""Muon in the parameters' own precision, all matrices of a shape at once.
 
-``torch.optim.Muon`` orthogonalises in bfloat16, which processors without it emulate tens of times slower.
+``torch.optim.Muon`` orthogonalises in bfloat16, which processors without it emulate tens of times slower, and one
+matrix after the other, a hundred launches each on a GPU.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 
 import torch
@@ -13,15 +15,16 @@ from torch import Tensor, nn
 QUINTIC = (3.4445, -4.7750, 2.0315)  # Newton-Schulz coefficients of K. Jordan, "Muon", 2024
 
 
-def orthogonalised(matrix: Tensor, steps: int = 5) -> Tensor:
-    """``matrix`` [R, C] with its singular values pushed towards 1 (between about 0.7 and 1.2)."""
+def orthogonalised(matrices: Tensor, steps: int = 5) -> Tensor:
+    """``matrices`` [..., R, C] with their singular values pushed towards 1 (between about 0.7 and 1.2)."""
     a, b, c = QUINTIC
-    x = matrix.T if matrix.shape[0] > matrix.shape[1] else matrix
-    x = x / (x.norm() + 1e-7)
+    tall = matrices.shape[-2] > matrices.shape[-1]
+    x = matrices.mT if tall else matrices
+    x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)
     for _ in range(steps):
-        square = x @ x.T
+        square = x @ x.mT
         x = a * x + (b * square + c * square @ square) @ x
-    return x.T if matrix.shape[0] > matrix.shape[1] else x
+    return x.mT if tall else x
 
 
 class Muon(torch.optim.Optimizer):
@@ -33,14 +36,20 @@ class Muon(torch.optim.Optimizer):
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
         for group in self.param_groups:
+            alike = defaultdict(list)
             for p in group["params"]:
-                if p.grad is None:
-                    continue
-                state = self.state[p]
-                if not state:
-                    state["momentum_buffer"] = torch.zeros_like(p)
-                buffer = state["momentum_buffer"]
-                buffer.lerp_(p.grad, 1 - group["momentum"])
-                update = orthogonalised(p.grad.lerp(buffer, group["momentum"]))
-                p.mul_(1 - group["lr"] * group["weight_decay"])
-                p.add_(update, alpha=-group["lr"] * 0.2 * max(p.shape) ** 0.5)
+                if p.grad is not None:
+                    alike[p.shape].append(p)
+            for shape, parameters in alike.items():
+                gradients = [p.grad for p in parameters]
+                buffers = [self._buffer(p) for p in parameters]
+                torch._foreach_lerp_(buffers, gradients, 1 - group["momentum"])
+                updates = orthogonalised(torch.stack(gradients).lerp(torch.stack(buffers), group["momentum"]))
+                torch._foreach_mul_(parameters, 1 - group["lr"] * group["weight_decay"])
+                torch._foreach_add_(parameters, updates.unbind(), alpha=-group["lr"] * 0.2 * max(shape) ** 0.5)
+
+    def _buffer(self, p: Tensor) -> Tensor:
+        state = self.state[p]
+        if not state:
+            state["momentum_buffer"] = torch.zeros_like(p)
+        return state["momentum_buffer"]

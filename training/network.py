@@ -18,6 +18,7 @@ from airside.geometry.splat_table import NetworkRig
 from airside.geometry.transforms import ego_from_mounted_cam
 from airside.model.bev import BevHead, LiftSplat
 from airside.model.dpt import DptDecoder
+from training.constants import constant
 
 IMAGE_MEAN = (0.485, 0.456, 0.406)
 IMAGE_STD = (0.229, 0.224, 0.225)
@@ -91,8 +92,7 @@ def build_mini(config: MiniConfig) -> VisionTransformer:
 
 def normalise(images: Tensor) -> Tensor:
     """[B, H, W, 3] in 0..255 -> [B, 3, H, W] with ImageNet's mean and deviation removed."""
-    mean = torch.tensor(IMAGE_MEAN, device=images.device) * 255
-    std = torch.tensor(IMAGE_STD, device=images.device) * 255
+    mean, std = (255 * constant(values, images.device) for values in (IMAGE_MEAN, IMAGE_STD))
     return ((images.float() - mean) / std).permute(0, 3, 1, 2)
 
 

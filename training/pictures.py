@@ -1,10 +1,10 @@
 """Render the training pictures: ``python -m training.pictures --out DIR``. Resumes; one world, two files.
 
-``DIR/shardNNN.npz`` holds single pictures of the world: ``rgb`` [F, H, W, 3] uint8, ``asset`` [F, Hp, Wp] int16 (stuff
-index, or ``FIRST_ASSET`` + the asset's slot in this world), ``purity`` [F, Hp, Wp] uint8 (share of the patch, 0..255),
-``depth_m`` [F, H / 2, W / 2] float16 (every second pixel; inf: sky), ``focal_px`` [F] float32 and ``families`` [A] of
-the world's assets. ``DIR/rigs/shardNNN.npz`` holds what six cameras of a vehicle see there
-(:class:`training.multitask.shards.Shard`), the rig mounted anew at every stop. Some pictures are stored corrupted.
+``DIR/shardNNN.npz`` holds single pictures of the world: ``rgb`` [F, H, W, 3] uint8; of every second pixel ``label``
+[F, H / 2, W / 2] uint8 (stuff index, or ``FIRST_ASSET`` + the asset's slot in this world) and ``depth_m`` float16
+(inf: sky); ``focal_px`` [F] float32 and ``families`` [A] of the world's assets. ``DIR/rigs/shardNNN.npz`` holds what
+six cameras of a vehicle see there (:class:`training.multitask.shards.Shard`), the rig mounted anew at every stop. Some
+pictures are stored corrupted.
 """
 
 from __future__ import annotations
@@ -23,12 +23,11 @@ from airside.geometry.bev_grid import BevGrid
 from airside.progress import Progress
 from training.apron.families import CLUTTER, KNOWN
 from training.apron.renderer import ASSET_FIRST, STUFF, Renderer
-from training.apron.scenes import PATCH_PX, draw_scene
+from training.apron.scenes import draw_scene
 from training.apron.solids import Asset
 from training.apron.world import World, build_world
 from training.corruptions import corrupt_some
 from training.multitask.shards import write_shard
-from training.patch_labels import patch_labels
 from training.rig_frames import VEHICLES, Group, site_of, visit
 from training.rig_shards import DEPTH_STRIDE, another_vehicle, shard_from_frames
 
@@ -42,19 +41,19 @@ RIG = Path(__file__).parent.parent / "configs" / "rigs" / "apron6.yaml"
 RIGS = "rigs"  # the folder of the rigs' shards
 
 
-def shard_assets(shard: int) -> list[Asset]:
+def shard_assets(shard: int, seed: int = SEED_TRAIN) -> list[Asset]:
     """The assets of one shard's world: one of every known family, and clutter."""
     makers = [*KNOWN.values(), *[CLUTTER["clutter"]] * CLUTTER_PER_WORLD]
-    return [make(np.random.default_rng([SEED_TRAIN, shard, k])) for k, make in enumerate(makers)]
+    return [make(np.random.default_rng([seed, shard, k])) for k, make in enumerate(makers)]
 
 
-def render_shard(shard: int, frames: int, stops: int, out: Path) -> None:
+def render_shard(shard: int, frames: int, stops: int, out: Path, seed: int = SEED_TRAIN) -> None:
     """Both files of one world: ``frames`` single pictures, and ``stops`` of a vehicle with six cameras.
 
     The single pictures' file comes last: where it is, both are whole.
     """
-    rng = np.random.default_rng([SEED_TRAIN, shard])
-    assets = shard_assets(shard)
+    rng = np.random.default_rng([seed, shard])
+    assets = shard_assets(shard, seed)
     world = build_world(assets, rng)
     with Renderer(world, HEIGHT_PX, WIDTH_PX) as renderer:
         singles = _singles(renderer, frames, rng)
@@ -70,21 +69,19 @@ def render_shard(shard: int, frames: int, stops: int, out: Path) -> None:
 
 def _singles(renderer: Renderer, frames: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
     world = renderer.world
-    grid = HEIGHT_PX // PATCH_PX, WIDTH_PX // PATCH_PX
     rgb = np.empty((frames, HEIGHT_PX, WIDTH_PX, 3), np.uint8)
-    asset, purity = np.empty((frames, *grid), np.int16), np.empty((frames, *grid), np.uint8)
-    depth_m = np.empty((frames, HEIGHT_PX // DEPTH_STRIDE, WIDTH_PX // DEPTH_STRIDE), np.float16)
+    half = frames, HEIGHT_PX // DEPTH_STRIDE, WIDTH_PX // DEPTH_STRIDE
+    label, depth_m = np.empty(half, np.uint8), np.empty(half, np.float16)
     focal_px = np.empty(frames, np.float32)
     for k in range(frames):
         scene = draw_scene(world, rng, slots=range(len(world.assets)), count=(5, MOST_PLACED))
         picture = renderer.shoot(scene.view, scene.placed, scene.conditions, rng)
         dense = np.where(picture.label >= ASSET_FIRST, picture.label - ASSET_FIRST + FIRST_ASSET, picture.label)
-        asset[k], share = patch_labels(dense, FIRST_ASSET + len(world.assets), PATCH_PX)
-        purity[k] = np.round(share * 255)
+        label[k] = dense[::DEPTH_STRIDE, ::DEPTH_STRIDE]
         rgb[k] = corrupt_some(picture.rgb[None], CORRUPTED, rng, [picture.depth_m])[0]
         depth_m[k] = picture.depth_m[::DEPTH_STRIDE, ::DEPTH_STRIDE]
         focal_px[k] = scene.view.focal_px
-    return {"rgb": rgb, "asset": asset, "purity": purity, "depth_m": depth_m, "focal_px": focal_px}
+    return {"rgb": rgb, "label": label, "depth_m": depth_m, "focal_px": focal_px}
 
 
 def _groups(world: World) -> tuple[Group, ...]:
@@ -108,6 +105,7 @@ def main() -> None:
     parser.add_argument("--shards", type=int, default=200)
     parser.add_argument("--frames", type=int, default=40, help="single pictures of a world")
     parser.add_argument("--stops", type=int, default=6, help="of a vehicle with six cameras in a world")
+    parser.add_argument("--seed", type=int, default=SEED_TRAIN, help="other worlds, of other assets")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no world after so long")
     args = parser.parse_args()
@@ -118,15 +116,15 @@ def main() -> None:
         Progress("worlds", len(todo)) as progress,
         ProcessPoolExecutor(args.workers, mp_context=get_context("spawn")) as pool,
     ):
-        jobs = [pool.submit(_render_until, end, k, args.frames, args.stops, args.out) for k in todo]
+        jobs = [pool.submit(_render_until, end, k, args.frames, args.stops, args.out, args.seed) for k in todo]
         for job in as_completed(jobs):
             job.result()
             progress.step()
 
 
-def _render_until(end: float, shard: int, frames: int, stops: int, out: Path) -> None:
+def _render_until(end: float, shard: int, frames: int, stops: int, out: Path, seed: int) -> None:
     if time.monotonic() < end:
-        render_shard(shard, frames, stops, out)
+        render_shard(shard, frames, stops, out, seed)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from airside.errors import MismatchError, UsageError
 from airside.geometry.splat_table import DepthBins
+from training.constants import constant
 
 SCALE_SHARE = 0.5  # lambda of Eigen et al.
 _LEAST_DEPTH_M = 1e-3
@@ -57,7 +58,7 @@ def bev_cross_entropy(logits: Tensor, truth: Tensor, visible: Tensor, positive: 
     """
     if len(positive) != logits.shape[1]:
         raise MismatchError(f"the recipe weighs {len(positive)} layers, the data has {logits.shape[1]}")
-    weight = torch.tensor(positive, device=logits.device)[:, None, None]
+    weight = constant(positive, logits.device)[:, None, None]
     loss = functional.binary_cross_entropy_with_logits(logits.float(), truth, pos_weight=weight, reduction="none")
     seen = visible[:, None].expand_as(loss)
     return Sum(torch.where(seen, loss, 0.0).sum(), seen.sum())
@@ -80,8 +81,8 @@ def depth_bin_cross_entropy(probability: Tensor, depth_m: Tensor, bins: DepthBin
         raise MismatchError(f"depth {list(depth_m.shape)} does not divide into {hp} x {wp} patches")
     pixels = depth_m.reshape(b, n, hp, depth_m.shape[2] // hp, wp, depth_m.shape[3] // wp)
     nearest = torch.where(_known(pixels, torch.inf), pixels, torch.inf).amin(dim=(3, 5))
-    edges = torch.tensor(bins.edges_m, device=depth_m.device)
-    inside = (nearest >= edges[0]) & (nearest < edges[-1])
+    edges = constant(bins.edges_m, depth_m.device)
+    inside = (nearest >= bins.edges_m[0]) & (nearest < bins.edges_m[-1])
     target = (torch.bucketize(nearest, edges, right=True) - 1).clamp(0, bins.count - 1)
     found = probability.gather(2, target[:, :, None]).squeeze(2).float()
     loss = -found.clamp_min(torch.finfo(torch.float32).tiny).log()

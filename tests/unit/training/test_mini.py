@@ -15,6 +15,7 @@ from airside.config import load_settings
 from airside.errors import UsageError
 from tests.mini_data import RECIPE, TINY, write_world
 from training import mini
+from training.crops import LONGEST
 from training.mini import CHECKPOINT, Model, Recipe, draw_batch, loss_of, new_model, optimisers, train
 from training.pictures import FIRST_ASSET
 from training.pool import Pool
@@ -104,20 +105,28 @@ def test_every_loss_falls(pool: Pool) -> None:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_pictures_and_labels_of_a_batch_belong_together(pool: Pool, seed: int) -> None:
-    """Every picture is painted with its labels, so each patch must still show its label, mirrored or not."""
+    """Every picture is painted with its labels, so each patch must still show its label, mirrored, enlarged or not."""
     batch = draw_batch(pool, replace(RECIPE, lost=1.0), TINY, torch.Generator().manual_seed(seed))
     truth = batch.truth
     assert truth.rgb.shape == (3 + 2 * 2, 56, 70, 3)
     local = torch.where(truth.asset >= FIRST_ASSET, (truth.asset - FIRST_ASSET) % 3 + FIRST_ASSET, truth.asset)
-    shown, deep = truth.rgb[:, ::14, ::14, 0], truth.depth_m[:, ::7, ::7].float()
+    shown, deep = truth.rgb[:, 6::14, 6::14, 0], truth.depth_m[:, 3::7, 3::7].float()
     black = (shown == 0).flatten(1).all(dim=1)
     assert not black[:3].any()
-    assert (shown[~black] == 20 * local[~black] + 10).all()
-    assert (truth.purity[~black] == 20 * local[~black] + 40).all()
+    alone = truth.purity[:3] == 255
+    assert alone.any()
+    assert (shown[:3] == 20 * local[:3] + 10)[alone].all()
+    zoom = 2 * (local[:3] + 1) / deep[:3]
+    for picture in range(3):
+        one = zoom[picture][alone[picture]]
+        torch.testing.assert_close(one, one[:1].expand_as(one), rtol=3e-3, atol=0)
+        assert 0.99 < one[0] < LONGEST * 1.01
+    seen = ~black[3:]
+    assert (shown[3:] == 20 * local[3:] + 10)[seen].all()
+    assert (truth.purity[3:] == 20 * local[3:] + 40)[seen].all()
     assert (truth.purity[black] == 0).all()
     assert truth.depth_m[black].isinf().all()
-    focal = torch.tensor([98.0] * 3 + [40.0] * 4)[:, None, None]
-    torch.testing.assert_close(deep[~black], ((local + 1) * 196 / focal)[~black], rtol=2e-3, atol=0)
+    torch.testing.assert_close(deep[3:][seen], ((local + 1) * 196 / 40)[3:][seen], rtol=2e-3, atol=0)
     assert batch.alive.shape == (2, 2)
     for stop in range(2):  # cameras are black, or the vehicle has none: not both at one stop
         assert batch.alive[stop].all() or not black[3 + 2 * stop : 5 + 2 * stop].any()

@@ -65,7 +65,7 @@ def two_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
         return b.asset(name)
 
     monkeypatch.setattr(
-        pictures, "shard_assets", lambda shard: [block(shard, "bus", 3.0), block(shard, "clutter", 1.0)]
+        pictures, "shard_assets", lambda shard, seed: [block(shard, "bus", 3.0), block(shard, "clutter", 1.0)]
     )
 
 
@@ -83,11 +83,10 @@ def test_a_world_is_complete_and_repeatable(tmp_path: Path) -> None:
         np.load(first / "shard000.npz") as other,
     ):
         assert one["rgb"].shape == (2, 224, 392, 3)
-        assert one["asset"].shape == one["purity"].shape == (2, 16, 28)
-        assert one["depth_m"].shape == (2, 112, 196)
+        assert one["label"].shape == one["depth_m"].shape == (2, 112, 196)
         assert one["families"].tolist() == ["bus", "clutter"]
-        assert set(np.unique(one["asset"])) <= {*range(FIRST_ASSET + 2)}
-        assert one["asset"].max() >= FIRST_ASSET
+        assert set(np.unique(one["label"])) <= {*range(FIRST_ASSET + 2)}
+        assert one["label"].max() >= FIRST_ASSET
         for key in one:
             np.testing.assert_array_equal(one[key], same[key])
         assert (other["rgb"] != one["rgb"]).any()

@@ -29,8 +29,9 @@ def test_worlds_have_assets_of_their_own_and_families_in_common(tmp_path: Path) 
     assert pool.family_of_asset.tolist() == [*range(FIRST_ASSET), *[bus, cone, len(FAMILIES)] * 3]
     for place, world in ((0, 0), (1, 2)):
         with np.load(shard_path(tmp_path, world)) as shard:
-            local, wanted = shard["asset"], pool.singles.asset[place * 4 : place * 4 + 4].numpy()
-            np.testing.assert_array_equal(wanted, np.where(local >= FIRST_ASSET, local + 3 * world, local))
+            local, pictures = shard["label"], torch.arange(place * 4, place * 4 + 4)
+            numbers = pool.assets(pictures, pool.singles.label[pictures]).numpy()
+            np.testing.assert_array_equal(numbers, np.where(local >= FIRST_ASSET, local.astype(int) + 3 * world, local))
             np.testing.assert_array_equal(pool.singles.rgb[place * 4 : place * 4 + 4], shard["rgb"])
 
 
