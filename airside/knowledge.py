@@ -62,12 +62,12 @@ def map_from_tokens(tokens: np.ndarray, knowledge: Knowledge) -> OodMap:
 
 def maps_from_tokens(tokens: np.ndarray, knowledge: Knowledge) -> tuple[OodMap, OodMap]:
     """That map, and the one by which the path is judged, from one search. In the second, classes taught from few
-    pictures convince like the others: the margin of a class alone must not make it unfamiliar there."""
+    pictures convince like the others, or more: the margin of a class alone must not make it unfamiliar there."""
     found = _similarity(tokens, knowledge)
     whole = _map_of(found, tokens, knowledge)
-    if not found.margin.any():
+    if (found.margin <= 0).all():
         return whole, whole
-    return whole, _map_of(replace(found, margin=np.zeros_like(found.margin)), tokens, knowledge)
+    return whole, _map_of(replace(found, margin=np.minimum(found.margin, 0)), tokens, knowledge)
 
 
 def _similarity(tokens: np.ndarray, knowledge: Knowledge) -> Similarity:

@@ -72,8 +72,8 @@ def perceived(
             path_of(point.view, site.corridor_half_width_m, site.caution_distance_m, least_patch_m)
             for least_patch_m in (NEAR_PATCH_M, 0.0)
         )
-        margins = dict(zip(score_map.class_names, knowledge.index.margin, strict=True))
-        settled = [r.box_px for r in regions if r.kind is Kind.UNKNOWN or margins[r.nearest_class] > 0]
+        doubted = dict(zip(score_map.class_names, knowledge.index.doubted, strict=True))
+        settled = [r.box_px for r in regions if r.kind is Kind.UNKNOWN or doubted[r.nearest_class]]
         taken = patches_in_boxes(settled, net)
         regions = (*regions, *faint_regions(path_map, far, whole, knowledge.path_threshold, taken, net))
         clock.lap("path")

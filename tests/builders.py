@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -10,6 +11,7 @@ import numpy as np
 import onnxruntime
 
 from airside.bank.bank import Calibration, ClassKind, KnownClass, PrototypeBank, SupportCrop
+from airside.bank.search import MANY_PICTURES
 from airside.engine.bev_spec import BevSpec
 from airside.engine.bundle import Manifest, file_sha256, write_manifest
 from airside.engine.engine import Engine
@@ -275,11 +277,12 @@ def taught_bank(engine: Engine, seed: int = 0) -> PrototypeBank:
     shown = [boxed(*p) for p in people]
     crops = [kept_crop(p, p.mask) for p in shown if p.mask is not None]
     person = learn_class("person", ClassKind.THING, tokens(shown), crops, protected=True, prototypes=16)
+    person = replace(person, pictures=MANY_PICTURES)  # settled
     guard = np.concatenate(tokens([boxed(*d) for d in dangers]))
     return PrototypeBank(
         model_fingerprint=engine.manifest.fingerprint,
         classes=(stuff("tarmac", 0.34, 1.0), stuff("sky", 0.0, 0.33), person),
-        calibrations=(Calibration("default", 0.28, 0.01, 200),),
+        calibrations=(Calibration("default", 0.008, 0.01, 200),),
         guard_tokens=guard,
         guard_names=("debris",) * len(guard),
     )

@@ -22,7 +22,11 @@ _LEAST_SQUARE = 1e-6  # of a distance from the centre: what lies there resembles
 
 SOFT_TEMPERATURE = 0.16  # of cosine; chosen on development frames of the simulator, see eval/LOG.md
 GUARD_PROTOTYPES = 64
-MANY_PICTURES, NEW_CLASS_MARGIN = 20, 0.2  # a class of no picture would be this much cosine less convincing
+FAMILIAR = 0.62  # soft cosine that is neither familiar nor not; chosen like the temperature
+MANY_PICTURES = 20  # a thing of fewer is in doubt
+DOUBT_PASSES = 0.02  # share of the guarded patches that may pass as a class in doubt
+DOUBT_LEAST = -0.25  # margin of a class that nothing guarded is like
+DOUBT_UNGUARDED = 0.1  # margin of a class in doubt where the bank guards nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +39,8 @@ class Similarity:
     soft: np.ndarray  # [T, classes] soft maximum over each class's prototypes, t log mean exp(cos / t)
     to_guard: np.ndarray  # [T] the same over prototypes of what must stay unknown; 0 where the bank keeps none
     # and of each class, whatever the tokens:
-    margin: np.ndarray  # [classes] how much less a class convinces because few pictures stand behind it
+    doubted: np.ndarray  # [classes] bool: few pictures stand behind it
+    margin: np.ndarray  # [classes] how much less it then convinces
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +64,12 @@ class PrototypeIndex:
         self.means = np.concatenate([no_rows, *(c.mean[None] for c in bank.classes)])  # [classes, C]
         self.class_of_prototype = np.repeat(np.arange(len(counts), dtype=np.int32), counts)  # [P]
         apart = np.array([name not in bank.names for name in bank.guard_names], bool)
+        guarded = bank.guard_tokens[apart] if apart.any() else no_rows
         # [G, C], of the groups that are no class
-        self.guard = prototypes_from_tokens(bank.guard_tokens[apart], GUARD_PROTOTYPES) if apart.any() else no_rows
-        self.margin = np.array([margin_of(c) for c in bank.classes], np.float32)  # [classes]
+        self.guard = prototypes_from_tokens(guarded, GUARD_PROTOTYPES) if len(guarded) else no_rows
         self.centre = centre_of(bank)  # [C]
+        self.margin = np.array([margin_of(c, guarded, self.centre) for c in bank.classes], np.float32)  # [classes]
+        self.doubted = np.array([is_in_doubt(c) for c in bank.classes], bool)  # [classes]
         self._counts = np.array(counts, np.float32)
         self._starts = np.cumsum([0, *counts[:-1]]).astype(np.intp)[: len(counts)]
 
@@ -89,12 +96,13 @@ class PrototypeIndex:
         empty = np.zeros((len(tokens), 0), np.float32)
         to_guard = self._to_guard(tokens)
         if not self.names:
-            return Similarity(empty, empty, empty, to_guard, self.margin)
+            return Similarity(empty, empty, empty, to_guard, self.doubted, self.margin)
         cosine = self.prototypes @ tokens.T  # [P, T]
         seen = np.exp(seen_from(self.centre, self.prototypes, tokens, cosine) / SOFT_TEMPERATURE)
         soft = SOFT_TEMPERATURE * np.log(np.add.reduceat(seen, self._starts, axis=0) / self._counts[:, None])
         to_prototypes = self._best_by_class(cosine)
-        return Similarity(tokens @ self.means.T, to_prototypes, np.ascontiguousarray(soft.T), to_guard, self.margin)
+        soft = np.ascontiguousarray(soft.T)
+        return Similarity(tokens @ self.means.T, to_prototypes, soft, to_guard, self.doubted, self.margin)
 
     def nearest(self, tokens: np.ndarray, k: int) -> Nearest:
         """The ``k`` most similar prototypes; ``k`` from 1 to the bank's number of prototypes."""
@@ -107,8 +115,7 @@ class PrototypeIndex:
     def _to_guard(self, tokens: np.ndarray) -> np.ndarray:
         if not len(self.guard):
             return np.zeros(len(tokens), np.float32)
-        seen = seen_from(self.centre, self.guard, tokens, self.guard @ tokens.T)
-        return np.asarray(SOFT_TEMPERATURE * np.log(np.exp(seen / SOFT_TEMPERATURE).mean(axis=0)))
+        return soft_similarity(self.centre, self.guard, tokens)
 
     def _best_by_class(self, cosine: np.ndarray) -> np.ndarray:
         """[P, T] -> [T, classes]. P comes first so that the maximum runs over whole rows: along the short last axis it
@@ -130,12 +137,25 @@ class PrototypeIndex:
             raise UsageError(f"tokens: wanted finite vectors of unit length; {bad} of {len(off)} are not")
 
 
-def margin_of(known: KnownClass) -> float:
-    """Cosine by which a thing of few pictures is doubted: its prototypes lie closer to their pictures than to the kind
-    of thing, and what merely resembles them must stay unknown. 0 from :data:`MANY_PICTURES` on, for an unknown number
-    of pictures, and for stuff: ground in doubt would alarm everywhere."""
-    few = known.kind is ClassKind.THING and 0 < known.pictures < MANY_PICTURES
-    return NEW_CLASS_MARGIN * (1 - known.pictures / MANY_PICTURES) if few else 0.0
+def is_in_doubt(known: KnownClass) -> bool:
+    """A thing of few pictures. Not one of an unknown number of pictures, and not stuff: ground in doubt would alarm
+    everywhere."""
+    return known.kind is ClassKind.THING and 0 < known.pictures < MANY_PICTURES
+
+
+def margin_of(known: KnownClass, guarded: np.ndarray, centre: np.ndarray) -> float:
+    """Cosine by which a class in doubt convinces less than others, or more where that is below 0.
+
+    The network was not trained to gather its appearances as it gathers those of the classes it knows, so how alike is
+    alike enough is read off what must stay unknown: of ``guarded`` [G, C] the share :data:`DOUBT_PASSES` exceeds
+    :data:`FAMILIAR` with this margin, :data:`DOUBT_LEAST` at least. 0 for every other class.
+    """
+    if not is_in_doubt(known):
+        return 0.0
+    if not len(guarded):
+        return DOUBT_UNGUARDED
+    passing = np.quantile(soft_similarity(centre, known.prototypes, guarded), 1 - DOUBT_PASSES)
+    return max(float(passing) - FAMILIAR, DOUBT_LEAST)
 
 
 def centre_of(bank: PrototypeBank) -> np.ndarray:
@@ -144,10 +164,9 @@ def centre_of(bank: PrototypeBank) -> np.ndarray:
 
     Where the network was never trained on such pictures, its tokens share a direction: about the origin everything is
     alike, and evidence that sums over classes finds everything known. Where training has spread the classes (cosines
-    about 0), the centre stays the origin. A class in doubt (:func:`margin_of`) has no say: registering it moves nothing
-    else.
+    about 0), the centre stays the origin. A class in doubt has no say: registering it moves nothing else.
     """
-    settled = [known.mean for known in bank.classes if margin_of(known) == 0]
+    settled = [known.mean for known in bank.classes if not is_in_doubt(known)]
     if len(settled) < 2:
         return np.zeros(bank.channels, np.float32)
     means = np.stack(settled)
@@ -163,6 +182,12 @@ def seen_from(centre: np.ndarray, prototypes: np.ndarray, tokens: np.ndarray, co
     square = float(centre @ centre)
     far_p, far_t = (np.sqrt(np.maximum(1 - 2 * along + square, _LEAST_SQUARE)) for along in (own, shared))
     return np.asarray((cosine - own[:, None] - (shared - square)[None]) / far_p[:, None] / far_t[None], np.float32)
+
+
+def soft_similarity(centre: np.ndarray, prototypes: np.ndarray, tokens: np.ndarray) -> np.ndarray:
+    """``t log mean exp(cos / t)`` over ``prototypes`` [P, C] of ``tokens`` [T, C], seen from ``centre`` [C] -> [T]."""
+    seen = seen_from(centre, prototypes, tokens, prototypes @ tokens.T)
+    return np.asarray(SOFT_TEMPERATURE * np.log(np.exp(seen / SOFT_TEMPERATURE).mean(axis=0)))
 
 
 def class_similarity_reference(tokens: np.ndarray, bank: PrototypeBank) -> np.ndarray:

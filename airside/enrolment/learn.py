@@ -8,10 +8,12 @@ import numpy as np
 
 from airside.bank.bank import ClassKind, KnownClass, SupportCrop
 from airside.bank.prototypes import PROTOTYPES, prototypes_from_tokens, unit
+from airside.bank.search import MANY_PICTURES
 from airside.errors import InputError
 
 FOLDS = 8
 MAX_HELD_OUT = 4000  # similarities kept for calibration; more would only enlarge the snapshot
+ALIKE = 0.4  # cosine of two pictures' mean tokens that show one appearance
 
 
 def held_out_similarities(tokens_by_image: Sequence[np.ndarray], count: int = PROTOTYPES) -> np.ndarray:
@@ -35,6 +37,21 @@ def held_out_similarities(tokens_by_image: Sequence[np.ndarray], count: int = PR
     return similarity
 
 
+def appearances(tokens_by_image: Sequence[np.ndarray]) -> np.ndarray:
+    """[P, C] unit length: the mean token of each group of pictures that look alike, one by one or by way of others."""
+    means = np.stack([unit(tokens.mean(axis=0)) for tokens in tokens_by_image])
+    alike = means @ means.T > ALIKE
+    group = np.arange(len(means))
+    for _ in group:  # as far as a chain may be long
+        group = np.where(alike, group, len(group)).min(axis=1)
+    return np.stack(
+        [
+            unit(np.concatenate([t for t, g in zip(tokens_by_image, group, strict=True) if g == number]).mean(axis=0))
+            for number in np.unique(group)
+        ]
+    )
+
+
 def learn_class(
     name: str,
     kind: ClassKind,
@@ -42,22 +59,30 @@ def learn_class(
     support: Sequence[SupportCrop],
     *,
     protected: bool = False,
-    prototypes: int = PROTOTYPES,
+    prototypes: int | None = None,
 ) -> KnownClass:
     """A class from its patches: ``tokens_by_image`` holds [n, C] float32 unit-length tokens a picture.
+
+    ``None`` prototypes: :data:`PROTOTYPES`; of few pictures one for each appearance, since more would describe the
+    pictures more closely than the kind of thing.
 
     Raises :class:`InputError` when no picture has a single patch.
     """
     if not any(len(t) for t in tokens_by_image):
         raise InputError(f"class {name!r}: the object covers no whole patch in any picture; show it larger")
-    tokens = np.concatenate([t for t in tokens_by_image if len(t)])
+    seen = [t for t in tokens_by_image if len(t)]
+    tokens = np.concatenate(seen)
+    if prototypes is None and len(seen) < MANY_PICTURES:
+        own = appearances(seen)
+    else:
+        own = prototypes_from_tokens(tokens, prototypes or PROTOTYPES)
     return KnownClass(
         name=name,
         kind=kind,
         protected=protected,
-        prototypes=prototypes_from_tokens(tokens, prototypes),
+        prototypes=own,
         mean=unit(tokens.mean(axis=0)),
-        held_out_similarity=held_out_similarities(tokens_by_image, prototypes),
+        held_out_similarity=held_out_similarities(tokens_by_image, len(own)),
         support=tuple(support),
-        pictures=sum(1 for t in tokens_by_image if len(t)),
+        pictures=len(seen),
     )

@@ -22,7 +22,7 @@ from airside.ood.outline import fill_holes, frame_outline
 class RegionRules:
     """How regions are cut out of a map. None of these enters a region's score."""
 
-    grow_log_odds: float = 0.5  # a region grows over pixels this far below the threshold that it had to exceed
+    grow_log_odds: float = 1.0  # a region grows over pixels this far below the threshold that it had to exceed
     min_patches_unknown: float = 2.0
     min_patches_known: int = 4
     split_cosine: float = 0.3  # neighbouring patches below it are not tied; a region in two untied pieces is two

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from airside.bank.search import SOFT_TEMPERATURE, Similarity
+from airside.bank.search import FAMILIAR, SOFT_TEMPERATURE, Similarity
 from airside.errors import InputError, UsageError
 from airside.messages import OodMap
 from airside.ood.calibration import TailModel
@@ -16,7 +16,7 @@ from airside.ood.logit import sigmoid, soft_limit
 
 PROWL_FLAG_BELOW = 0.55  # similarity under which PROWL calls a patch unknown
 GUARD_WEIGHT = 0.4  # chosen on development frames of the simulator, with the next two and SOFT_TEMPERATURE
-EVIDENCE_CENTRE, EVIDENCE_SCALE = 0.65, 0.2  # evidence that scores one half, and per unit of log odds
+EVIDENCE_CENTRE, EVIDENCE_SCALE = FAMILIAR, 0.05  # evidence that scores one half, and per unit of log odds
 TIE_BREAK = 1e-4  # of a logit per unit of cosine: orders equal tail probabilities, moves none visibly
 
 
@@ -49,8 +49,9 @@ class Scorer:
         by_class = (similarity.to_means, similarity.to_prototypes, similarity.soft)
         if len(shape) != 2 or shape[1] == 0 or any(s.shape != shape for s in by_class):
             raise UsageError(f"similarities must all be [T, n_classes], got {[list(s.shape) for s in by_class]}")
-        if similarity.margin.shape != shape[1:]:
-            raise UsageError(f"the margin must be [{shape[1]}], got {list(similarity.margin.shape)}")
+        for name, of_class in (("margin", similarity.margin), ("doubt", similarity.doubted)):
+            if of_class.shape != shape[1:]:
+                raise UsageError(f"the {name} must be [{shape[1]}], got {list(of_class.shape)}")
         if similarity.to_guard.shape != shape[:1]:
             raise UsageError(f"the similarity to the guard must be [{shape[0]}], got {list(similarity.to_guard.shape)}")
         if not all(np.isfinite(s).all() for s in (*by_class, similarity.to_guard, similarity.margin)):
@@ -81,13 +82,17 @@ def score_default(similarity: Similarity, tails: TailModel | None) -> PatchScore
     equation 2.2), every class weighing the same, ``known = t log sum_c mean_p exp(cos / t)``. What resembles the bank's
     guard (debris that must stay unknown) counts against it: ``evidence = known - w t log mean_g exp(cos / t)``. The
     score is a fixed logistic of the evidence; a site's threshold on it comes from clean frames. A class registered
-    later adds its prototypes, so it can only make patches more familiar; while few pictures stand behind it, it does so
-    with a margin, which changes no name.
+    later can only make patches more familiar. While few pictures stand behind it, it adds nothing to the others, but
+    makes familiar what convinces it alone (``known`` is at least its ``soft - margin``); it takes names like any other.
     """
     best = np.argmax(similarity.soft, axis=1)
     convincing = (similarity.soft - similarity.margin).astype(np.float64)
-    peak = convincing.max(axis=1)
-    known = peak + SOFT_TEMPERATURE * np.log(np.exp((convincing - peak[:, None]) / SOFT_TEMPERATURE).sum(axis=1))
+    known = np.full(len(best), -np.inf)
+    if (settled := convincing[:, ~similarity.doubted]).size:
+        peak = settled.max(axis=1)
+        known = peak + SOFT_TEMPERATURE * np.log(np.exp((settled - peak[:, None]) / SOFT_TEMPERATURE).sum(axis=1))
+    if (doubted := convincing[:, similarity.doubted]).size:
+        known = np.maximum(known, doubted.max(axis=1))
     ood = sigmoid((EVIDENCE_CENTRE - known + GUARD_WEIGHT * similarity.to_guard) / EVIDENCE_SCALE)
     nearest = similarity.to_prototypes[np.arange(len(best)), best]
     return PatchScores(ood.astype(np.float32), best.astype(np.int32), nearest.astype(np.float32))

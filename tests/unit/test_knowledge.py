@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from airside.bank.bank import ClassKind, PrototypeBank
+from airside.bank.prototypes import unit
 from airside.cameras.fit import fit_to_network
 from airside.engine.onnx import OnnxEngine, load_engine
 from airside.knowledge import knowledge_from_bank, map_from_tokens, maps_from_tokens
@@ -29,7 +30,7 @@ def taught(engine: OnnxEngine) -> PrototypeBank:
 
 def test_knowledge(taught: PrototypeBank) -> None:
     own, other = knowledge_from_bank(taught, "s", "default"), knowledge_from_bank(taught, "s", "tail")
-    assert (own.threshold, own.calibrated, own.tails) == (0.28, True, None)
+    assert (own.threshold, own.calibrated, own.tails) == (0.008, True, None)
     assert (other.threshold, other.calibrated) == (METHODS["tail"].uncalibrated_threshold, False)
     assert other.tails is not None
     assert own.kinds == (ClassKind.STUFF, ClassKind.STUFF, ClassKind.THING)
@@ -48,20 +49,22 @@ def test_the_map_is_laid_out_row_by_row(engine: OnnxEngine, taught: PrototypeBan
     assert whole.class_names == taught.names
 
 
-def test_without_margins_a_class_of_few_pictures_convinces_like_the_others() -> None:
+def test_on_the_path_a_class_of_few_pictures_is_not_doubted() -> None:
     rng = np.random.default_rng(0)
     bank = tiny_bank(rng)
-    apart = zip(bank.classes, np.eye(bank.channels, dtype=np.float32), strict=False)  # they share no direction
-    bank = replace(bank, classes=tuple(replace(c, prototypes=axis[None], mean=axis) for c, axis in apart))
-    few, many = (
-        replace(bank, classes=(replace(bank.classes[0], kind=ClassKind.THING, pictures=n), *bank.classes[1:]))
-        for n in (5, 50)
-    )
-    way = knowledge_from_bank(few, "", "default")
-    assert way.index.margin[0] > 0
-    tokens = unit_rows(rng, 28, way.index.means.shape[1]).reshape(4, 7, -1)
-    with_margin, without = maps_from_tokens(tokens, way)
-    assert (without.ood_score <= with_margin.ood_score).all()
-    assert (without.ood_score < with_margin.ood_score).any()
-    plain = map_from_tokens(tokens, knowledge_from_bank(many, "", "default"))
-    np.testing.assert_array_equal(without.ood_score, plain.ood_score)
+    new = replace(bank.classes[2], pictures=5)
+    tokens = unit_rows(rng, 28, bank.channels).reshape(4, 7, -1)
+    near = np.repeat(new.prototypes, 40, axis=0) + rng.normal(0, 0.05, (40 * len(new.prototypes), bank.channels))
+    for guard, doubt in ((unit(near), True), (-new.mean[None].repeat(9, axis=0), False)):
+        few = replace(
+            bank,
+            classes=(*bank.classes[:2], new),
+            guard_tokens=guard.astype(np.float32),
+            guard_names=("debris",) * len(guard),
+        )
+        way = knowledge_from_bank(few, "", "default")
+        assert (way.index.margin[2] > 0) == doubt
+        whole, path = maps_from_tokens(tokens, way)
+        assert (path.ood_score <= whole.ood_score).all()
+        assert (path.ood_score < whole.ood_score).any() == doubt
+        np.testing.assert_array_equal(path.class_index, whole.class_index)

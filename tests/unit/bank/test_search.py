@@ -13,6 +13,9 @@ from hypothesis import strategies as st
 from airside.bank.bank import ClassKind, PrototypeBank
 from airside.bank.prototypes import TOKENS_PER_PROTOTYPE
 from airside.bank.search import (
+    DOUBT_PASSES,
+    DOUBT_UNGUARDED,
+    FAMILIAR,
     GUARD_PROTOTYPES,
     SOFT_TEMPERATURE,
     PrototypeIndex,
@@ -236,12 +239,27 @@ def test_the_guard_has_prototypes_of_its_own() -> None:
         assert found == pytest.approx(SOFT_TEMPERATURE * math.log(mass), abs=1e-5)
 
 
-@pytest.mark.parametrize(("pictures", "margin"), [(0, 0.0), (1, 0.19), (5, 0.15), (20, 0.0), (500, 0.0)])
-def test_a_class_of_few_pictures_is_doubted(pictures: int, margin: float) -> None:
+@pytest.mark.parametrize(("pictures", "doubted"), [(0, False), (1, True), (5, True), (19, True), (20, False)])
+def test_a_class_of_few_pictures_is_doubted(pictures: int, doubted: bool) -> None:
     rng = np.random.default_rng(0)
     bank = replace(tiny_bank(rng, 1), classes=(tiny_class(rng, "many"), tiny_class(rng, "new", pictures=pictures)))
+    bank = replace(bank, guard_tokens=bank.guard_tokens[:0], guard_names=())
     index = PrototypeIndex(bank)
-    np.testing.assert_allclose(index.margin, [0, margin], atol=1e-6)
+    np.testing.assert_allclose(index.margin, [0, DOUBT_UNGUARDED if doubted else 0], atol=1e-6)
+    assert index.doubted.tolist() == [False, doubted]
     np.testing.assert_array_equal(index.similarity(bank.classes[0].prototypes).margin, index.margin)
     ground = replace(bank.classes[1], kind=ClassKind.STUFF)
     assert not PrototypeIndex(replace(bank, classes=(bank.classes[0], ground))).margin.any()
+
+
+def test_few_of_what_is_guarded_pass_as_a_class_in_doubt() -> None:
+    rng = np.random.default_rng(0)
+    bank = replace(
+        tiny_bank(rng, 2, 16),
+        classes=(tiny_class(rng, "a", channels=16), tiny_class(rng, "new", channels=16, pictures=5)),
+    )
+    guarded = unit_rows(rng, 1000, 16)
+    index = PrototypeIndex(replace(bank, guard_tokens=guarded, guard_names=("debris",) * 1000))
+    margin = float(index.margin[1])
+    soft = index.similarity(guarded).soft[:, 1]
+    assert (soft - margin > FAMILIAR).mean() == pytest.approx(DOUBT_PASSES, abs=2e-3)

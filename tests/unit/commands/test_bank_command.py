@@ -35,7 +35,7 @@ def test_show(taught: SimpleNamespace, airside: Call) -> None:
     assert told["snapshot"] == taught.store.head_id()
     assert [c["name"] for c in told["classes"]] == ["tarmac", "sky", "person", "tug"]
     assert told["classes"][2]["protected"] is True
-    assert told["calibrations"][0]["threshold"] == 0.28
+    assert told["calibrations"][0]["threshold"] == 0.008
     assert told["guards"]["debris"] > 0
     assert "tug" in airside("bank", "show", "--bank", taught.bank).out
     assert "tug" not in airside("bank", "show", "1", "--bank", taught.bank).out

@@ -17,6 +17,7 @@ from airside.knowledge import knowledge_from_bank, map_from_tokens
 from tests.builders import apron_like_picture
 
 RED, GREEN, VIOLET, WHITE = (200, 40, 30), (20, 160, 40), (150, 20, 220), (250, 250, 250)
+CYAN = (10, 200, 220)
 
 
 def _pictures(
@@ -112,15 +113,16 @@ def test_overlap_with_a_known_class_is_told(bank: PrototypeBank, engine: OnnxEng
 
 def test_a_known_name_is_taught_further(bank: PrototypeBank, engine: OnnxEngine) -> None:
     once, _ = enrol(bank, engine, "tug", _pictures(3))
-    twice, report = enrol(once, engine, "tug", _pictures(3, VIOLET, seed=4))
+    twice, report = enrol(once, engine, "tug", _pictures(3, CYAN, seed=4))
     assert twice.names == once.names
     old, new = _class(once, "tug"), _class(twice, "tug")
     assert new.support[:3] == old.support
     assert (len(new.support), report.pictures_used) == (6, 3)
+    assert (len(old.prototypes), len(new.prototypes)) == (1, 2)  # one for each appearance
     own = (old.prototypes @ new.prototypes.T).max(axis=1)
     assert own.min() > 0.9  # what was known stays known
-    violet = _class(enrol(bank, engine, "v", _pictures(3, VIOLET, seed=4))[0], "v").mean
-    assert (new.prototypes @ violet).max() > 0.9 > (old.prototypes @ violet).max()
+    cyan = _class(enrol(bank, engine, "c", _pictures(3, CYAN, seed=4))[0], "c").mean
+    assert (new.prototypes @ cyan).max() > 0.9 > (old.prototypes @ cyan).max()
 
 
 @pytest.mark.parametrize("name", ["tarmac", "person"])

@@ -9,7 +9,7 @@ import pytest
 
 from airside.bank.prototypes import unit
 from airside.bank.search import SOFT_TEMPERATURE, PrototypeIndex
-from airside.ood.logit import logit
+from airside.ood.logit import logit, sigmoid
 from airside.ood.scoring import EVIDENCE_CENTRE, EVIDENCE_SCALE, GUARD_WEIGHT, METHODS
 from eval.apron_protocol import Protocol, dev_clean_plans, dev_plans
 from eval.scoring_sweep import LargeObject, Material, figures, known_evidence
@@ -26,7 +26,8 @@ def test_the_shipped_constants_give_the_shipped_score() -> None:
     known = known_evidence(seen, [unit(c.prototypes - index.centre) for c in bank.classes], SOFT_TEMPERATURE)
     guard = known_evidence(seen, [unit(index.guard - index.centre)], SOFT_TEMPERATURE)
     evidence = (EVIDENCE_CENTRE - known + GUARD_WEIGHT * guard) / EVIDENCE_SCALE
-    np.testing.assert_allclose(logit(shipped), evidence, atol=1e-3)
+    np.testing.assert_allclose(shipped, sigmoid(evidence), rtol=1e-6)
+    np.testing.assert_allclose(logit(1 - shipped)[shipped < 0.5], -evidence[shipped < 0.5], atol=1e-3)
 
 
 def _material() -> Material:

@@ -6,6 +6,7 @@ import pytest
 from airside.bank.search import SOFT_TEMPERATURE, Similarity
 from airside.errors import InputError, UsageError
 from airside.ood.calibration import TailModel
+from airside.ood.logit import sigmoid
 from airside.ood.scoring import (
     EVIDENCE_CENTRE,
     EVIDENCE_SCALE,
@@ -38,6 +39,7 @@ def _similarity(to_means: np.ndarray, to_prototypes: np.ndarray, to_guard: float
         to_prototypes,
         0.5 * (to_means + to_prototypes[: len(to_means)]) if len(to_means) == len(to_prototypes) else to_prototypes,
         np.full(len(to_means), to_guard),
+        np.zeros(to_means.shape[1], bool),
         np.zeros(to_means.shape[1]),
     )
 
@@ -45,7 +47,7 @@ def _similarity(to_means: np.ndarray, to_prototypes: np.ndarray, to_guard: float
 def test_default_is_the_log_likelihood_of_the_mixture_against_the_guard() -> None:
     soft = np.array([[0.9, 0.2, 0.1], [0.4, 0.4, 0.4], [0.2, 0.1, 0.0]])
     guard = np.array([0.0, 0.5, 0.9])
-    got = METHODS["default"](Similarity(soft, soft, soft, guard, np.zeros(3)), None)
+    got = METHODS["default"](Similarity(soft, soft, soft, guard, np.zeros(3, bool), np.zeros(3)), None)
     for row, to_guard, ood in zip(soft, guard, got.ood_score, strict=True):
         known = SOFT_TEMPERATURE * np.log(sum(np.exp(s / SOFT_TEMPERATURE) for s in row))
         odds = np.exp((EVIDENCE_CENTRE - known + GUARD_WEIGHT * to_guard) / EVIDENCE_SCALE)
@@ -54,16 +56,24 @@ def test_default_is_the_log_likelihood_of_the_mixture_against_the_guard() -> Non
     assert (np.diff(got.ood_score) > 0).all()
 
 
-def test_a_class_in_doubt_convinces_less_and_keeps_its_name() -> None:
-    soft, none, guard = np.array([[0.9, 0.2], [0.1, 0.9]]), np.zeros(2), np.zeros(2)
-    sure = METHODS["default"](Similarity(soft, soft, soft, guard, none), None)
-    doubted = METHODS["default"](Similarity(soft, soft, soft, guard, np.array([0.15, 0.0])), None)
-    lower = METHODS["default"](Similarity(soft, soft, soft - np.array([0.15, 0.0]), guard, none), None)
-    np.testing.assert_allclose(doubted.ood_score, lower.ood_score, rtol=1e-6)
-    assert doubted.ood_score[0] > sure.ood_score[0] + 0.05
-    assert doubted.ood_score[1] == pytest.approx(sure.ood_score[1], abs=0.01)
-    barely = METHODS["default"](Similarity(soft, soft, soft, guard, np.array([0.8, 0.0])), None)
-    assert sure.class_index.tolist() == doubted.class_index.tolist() == barely.class_index.tolist() == [0, 1]
+def test_a_class_in_doubt_convinces_alone_and_keeps_its_name() -> None:
+    soft = np.array([[0.9, 0.3, 0.2], [0.1, 0.9, 0.3], [0.5, 0.5, 0.5]])
+    guard, new = np.zeros(3), np.array([True, False, False])
+
+    def told(margin: float, columns: slice = slice(None)) -> PatchScores:
+        seen = soft[:, columns]
+        margins = np.array([margin, 0.0, 0.0])[columns]
+        return METHODS["default"](Similarity(seen, seen, seen, guard, new[columns], margins), None)
+
+    without = told(0, slice(1, None))
+    for margin in (-0.1, 0.0, 0.15, 0.8):
+        got = told(margin)
+        wanted = sigmoid((EVIDENCE_CENTRE - (soft[:, 0] - margin)) / EVIDENCE_SCALE)
+        np.testing.assert_allclose(got.ood_score, np.minimum(wanted, without.ood_score), rtol=1e-5)
+        assert got.class_index.tolist() == [0, 1, 0]
+    np.testing.assert_array_equal(told(0.8).ood_score, without.ood_score)  # then it is as if nobody had taught it
+    alone = told(0.0, slice(0, 1))  # in a bank that knows nothing else
+    np.testing.assert_allclose(alone.ood_score, sigmoid((EVIDENCE_CENTRE - soft[:, 0]) / EVIDENCE_SCALE), rtol=1e-5)
 
 
 def test_prowl_and_knn_are_one_minus_the_best_cosine(similarities: tuple[np.ndarray, np.ndarray]) -> None:
@@ -148,6 +158,8 @@ def test_scorers_refuse(tails: TailModel) -> None:
         METHODS["prowl"](_similarity(np.zeros((4, 0)), np.zeros((4, 0))), tails)
     with pytest.raises(UsageError, match="margin"):
         METHODS["default"](replace(_similarity(good, good), margin=np.zeros(2)), None)
+    with pytest.raises(UsageError, match="doubt"):
+        METHODS["default"](replace(_similarity(good, good), doubted=np.zeros(2, bool)), None)
     with pytest.raises(InputError, match="not finite"):
         METHODS["default"](replace(_similarity(good, good), margin=np.full(3, np.nan)), None)
     with pytest.raises(UsageError, match="tail model"):
