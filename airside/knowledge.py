@@ -34,8 +34,8 @@ class Knowledge:
 def knowledge_from_bank(bank: PrototypeBank, snapshot: str, method: str) -> Knowledge:
     """Prepare ``bank`` for ``method``; without a calibration of its own the method's stand-in threshold is used."""
     rule = scorer(method)
-    own = _calibration(bank, method)
-    path = _calibration(bank, method + PATH)
+    own = _calibration(bank, rule.calibrated_as)
+    path = _calibration(bank, rule.calibrated_as + PATH)
     return Knowledge(
         snapshot=snapshot,
         model_fingerprint=bank.model_fingerprint,
@@ -51,8 +51,8 @@ def knowledge_from_bank(bank: PrototypeBank, snapshot: str, method: str) -> Know
     )
 
 
-def _calibration(bank: PrototypeBank, method: str) -> Calibration | None:
-    return next((c for c in bank.calibrations if c.method == method and np.isfinite(c.threshold)), None)
+def _calibration(bank: PrototypeBank, filed_as: str) -> Calibration | None:
+    return next((c for c in bank.calibrations if c.method == filed_as and np.isfinite(c.threshold)), None)
 
 
 def map_from_tokens(tokens: np.ndarray, knowledge: Knowledge) -> OodMap:

@@ -123,16 +123,16 @@ class Clean:
 def thresholds(engine: Engine, bank: PrototypeBank, clean: Iterable[Clean], alpha: float) -> tuple[Calibration, ...]:
     """A site threshold for every scoring method, from the greatest region score of each clean picture, and one for the
     path ahead, which is looked at more closely, from those that show a path."""
-    ways = {method: knowledge_from_bank(bank, "", method) for method in METHODS}
-    scores: dict[str, list[float]] = {method: [] for method in METHODS}
-    paths: dict[str, list[float]] = {method + PATH: [] for method in METHODS}
+    ways = [knowledge_from_bank(bank, "", method) for method in METHODS]
+    scores: dict[str, list[float]] = {rule.calibrated_as: [] for rule in METHODS.values()}
+    paths: dict[str, list[float]] = {name + PATH: [] for name in scores}
     for frame in clean:
         tokens = engine.tokens(frame.image[None])[0]
-        for method, way in ways.items():
-            score_map = map_from_tokens(tokens, way)
-            scores[method].append(frame_region_score(score_map, frame.observed))
+        for way in ways:
+            score_map, name = map_from_tokens(tokens, way), way.scorer.calibrated_as
+            scores[name].append(frame_region_score(score_map, frame.observed))
             if frame.path is not None and frame.path.any():
-                paths[method + PATH].append(path_score(score_map.ood_score, frame.path))
+                paths[name + PATH].append(path_score(score_map.ood_score, frame.path))
     enough = {name: found for name, found in paths.items() if len(found) >= clean_frames_needed(ALPHA_PATH)}
     return tuple(
         Calibration(name, threshold_from_clean(found, share), share, len(found))

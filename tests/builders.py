@@ -92,7 +92,7 @@ def tiny_bank(
             )
             for i in range(classes)
         ),
-        calibrations=(Calibration("default", 0.75, 0.01, 200), Calibration("prowl", math.nan, math.nan, 0)),
+        calibrations=(Calibration("default.2", 0.75, 0.01, 200), Calibration("prowl", math.nan, math.nan, 0)),
         guard_tokens=unit_rows(rng, guards, channels),
         guard_names=tuple(f"guard{i}" for i in range(guards)),
     )
@@ -282,7 +282,7 @@ def taught_bank(engine: Engine, seed: int = 0) -> PrototypeBank:
     return PrototypeBank(
         model_fingerprint=engine.manifest.fingerprint,
         classes=(stuff("tarmac", 0.34, 1.0), stuff("sky", 0.0, 0.33), person),
-        calibrations=(Calibration("default", 0.008, 0.01, 200),),
+        calibrations=(Calibration("default.2", 0.008, 0.01, 200),),
         guard_tokens=guard,
         guard_names=("debris",) * len(guard),
     )

@@ -81,7 +81,11 @@ class KnownClass:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Site threshold on the region score, from clean frames. NaN until calibrated: nothing may be promised then."""
+    """Site threshold on the region score, from clean frames. NaN until calibrated: nothing may be promised then.
+
+    ``method`` is what its thresholds are filed under (``Scorer.calibrated_as``): one of an earlier score that was
+    called the same is not found, so it can promise nothing.
+    """
 
     method: str
     threshold: float  # a region alarms when its ood_score exceeds this

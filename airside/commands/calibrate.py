@@ -76,11 +76,12 @@ def calibrate(args: argparse.Namespace) -> tuple[Calibration, str]:
             f"{args.source} gave {len(scores)} clean frames; alpha {args.alpha:g} needs {needed} or more: "
             "record more, of several drives, or promise less with a larger --alpha"
         )
-    found = Calibration(args.method, threshold_from_clean(scores, args.alpha), args.alpha, len(scores))
+    filed_as = way.scorer.calibrated_as
+    found = Calibration(filed_as, threshold_from_clean(scores, args.alpha), args.alpha, len(scores))
     made = [found]
     if mount is not None:
         threshold = threshold_from_clean(paths, args.alpha_path)
-        made.append(Calibration(args.method + PATH, threshold, args.alpha_path, len(paths)))
+        made.append(Calibration(filed_as + PATH, threshold, args.alpha_path, len(paths)))
 
     def with_threshold(current: PrototypeBank) -> PrototypeBank:
         names = {c.method for c in made}

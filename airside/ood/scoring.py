@@ -36,6 +36,7 @@ class Scorer:
     """A scoring rule, what it needs, and the threshold to draw with while a site has none of its own."""
 
     score: ScoreFunction
+    calibrated_as: str  # what its thresholds are filed under: another name whenever its scores mean something else
     needs_tails: bool
     uncalibrated_threshold: float  # on ood_score; promises nothing, a site's own comes from conformal.py
 
@@ -120,10 +121,10 @@ def _one_minus_best(similarity: np.ndarray) -> PatchScores:
 
 
 METHODS: dict[str, Scorer] = {
-    "default": Scorer(score_default, needs_tails=False, uncalibrated_threshold=0.5),
-    "tail": Scorer(score_tail, needs_tails=True, uncalibrated_threshold=0.95),
-    "prowl": Scorer(score_prowl, needs_tails=False, uncalibrated_threshold=1.0 - PROWL_FLAG_BELOW),
-    "knn": Scorer(score_knn, needs_tails=False, uncalibrated_threshold=1.0 - PROWL_FLAG_BELOW),
+    "default": Scorer(score_default, "default.2", needs_tails=False, uncalibrated_threshold=0.5),
+    "tail": Scorer(score_tail, "tail", needs_tails=True, uncalibrated_threshold=0.95),
+    "prowl": Scorer(score_prowl, "prowl", needs_tails=False, uncalibrated_threshold=1.0 - PROWL_FLAG_BELOW),
+    "knn": Scorer(score_knn, "knn", needs_tails=False, uncalibrated_threshold=1.0 - PROWL_FLAG_BELOW),
 }
 
 

@@ -279,7 +279,7 @@ def test_an_unreadable_snapshot_keeps_the_old_one_and_says_so(
 
 
 @pytest.mark.parametrize(
-    "calibrations", [(), (Calibration("default", np.nan, np.nan, 0),), (Calibration("knn", 0.4, 0.1, 9),)]
+    "calibrations", [(), (Calibration("default.2", np.nan, np.nan, 0),), (Calibration("default", 0.4, 0.1, 9),)]
 )
 def test_an_uncalibrated_method_says_so(
     engine: OnnxEngine, store: BankStore, calibrations: tuple[Calibration, ...]

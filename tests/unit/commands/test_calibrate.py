@@ -17,6 +17,8 @@ from airside.cameras.fit import fit_to_network
 from airside.engine.onnx import load_engine
 from airside.knowledge import knowledge_from_bank, map_from_tokens
 from airside.ood.evidence import frame_region_score
+from airside.ood.path import PATH
+from airside.ood.scoring import METHODS
 from tests.builders import apron_like_picture, tiny_bundle
 
 Call = Callable[..., SimpleNamespace]
@@ -53,17 +55,18 @@ def test_the_threshold_is_a_new_snapshot(shop: SimpleNamespace, airside: Call, c
     assert answer.code == 0, answer.err
     told = json.loads(answer.out)
     after, info = shop.store.load()
-    assert (told["snapshot"], told["method"], told["clean_frames"]) == (info.id, method, FRAMES)
+    filed_as = METHODS[method].calibrated_as
+    assert (told["snapshot"], told["method"], told["clean_frames"]) == (info.id, filed_as, FRAMES)
     assert info.number == 3
     assert info.message == f"calibrated {method} on {FRAMES} clean frames"
     by_method = {c.method: c for c in after.calibrations}
     assert by_method["knn"] == knn
-    found = by_method[method]
+    found = by_method[filed_as]
     assert found.threshold == pytest.approx(max(_scores(shop, clean, method)), abs=1e-5)  # rank 12 of 12 at alpha 0.1
     assert (found.alpha, found.clean_frames) == (0.1, FRAMES)
-    assert told["threshold"] == by_method[method].threshold
-    others = [c for c in before.calibrations if c.method != method]
-    assert [c for c in after.calibrations if c.method != method] == others
+    assert told["threshold"] == found.threshold
+    others = [c for c in before.calibrations if c.method != filed_as]
+    assert [c for c in after.calibrations if c.method != filed_as] == others
     assert after.names == before.names
     assert len(by_method) == len(after.calibrations)
 
@@ -123,7 +126,7 @@ def test_a_rig_sets_the_threshold_of_the_path_too(shop: SimpleNamespace, airside
     answer = airside(*words, "--camera", "front")
     assert answer.code == 0, answer.err
     bank = shop.store.load()[0]
-    path = next(c for c in bank.calibrations if c.method == "default/path")
+    path = next(c for c in bank.calibrations if c.method == METHODS["default"].calibrated_as + PATH)
     assert (path.alpha, path.clean_frames) == (0.1, FRAMES)
     way = knowledge_from_bank(bank, "", "default")
     assert way.path_threshold == path.threshold
