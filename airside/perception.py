@@ -27,11 +27,15 @@ class CameraView:
     net: NetworkInput
     tokens: np.ndarray  # [Hp, Wp, C] float32, unit length
     map: OodMap
-    pixel_score: np.ndarray  # [H, W] float32 at network size, high = unknown
     regions: tuple[Region, ...]
     view: MountedView | None  # where a rig tells how the camera is mounted
     depth_m: np.ndarray | None  # [Hd, Wd] float32 along the optical axis, over the network's picture
     scene: Health  # DEGRADED: most of the picture is unlike anything known
+
+    @property
+    def pixel_score(self) -> np.ndarray:
+        """[H, W] float32 at network size, high = unknown; made when it is asked for."""
+        return guided_upsample(self.map.ood_score, self.net.image)
 
 
 class StageClock:
@@ -61,10 +65,14 @@ def perceived(
     camera."""
     score_map, path_map = maps_from_tokens(tokens, knowledge)
     clock.lap("bank_search")
-    pixel_score = guided_upsample(score_map.ood_score, net.image)
-    rules = RegionRules(min_patches_unknown=site.min_patches)
     regions = find_regions(
-        score_map, pixel_score, knowledge.threshold, net, knowledge.kinds, tokens=tokens, rules=rules
+        score_map,
+        lambda: guided_upsample(score_map.ood_score, net.image),
+        knowledge.threshold,
+        net,
+        knowledge.kinds,
+        tokens=tokens,
+        rules=RegionRules(min_patches_unknown=site.min_patches),
     )
     clock.lap("regions")
     if point is not None and knowledge.path_threshold is not None:
@@ -83,4 +91,4 @@ def perceived(
     depth_m = point.depth_m(depth) if point is not None else None
     clock.lap("depth")
     view = point.view if point is not None else None
-    return CameraView(frame, net, tokens, score_map, pixel_score, regions, view, depth_m, scene)
+    return CameraView(frame, net, tokens, score_map, regions, view, depth_m, scene)

@@ -83,7 +83,9 @@ def see(tokens: np.ndarray, image: np.ndarray, way: Knowledge, patch_px: int) ->
     score_map = map_from_tokens(tokens, way)
     net = fit_to_network(image, *image.shape[:2], patch_px)
     pixel_score = guided_upsample(score_map.ood_score, image)
-    regions = find_regions(score_map, pixel_score, way.threshold, net, way.kinds, tokens=tokens, rules=SITE_RULES)
+    regions = find_regions(
+        score_map, lambda: pixel_score, way.threshold, net, way.kinds, tokens=tokens, rules=SITE_RULES
+    )
     return Seen(pixel_score, regions, flagged_pixels(regions, image.shape[:2]), score_map.class_index)
 
 

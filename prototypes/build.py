@@ -31,7 +31,7 @@ from training.apron.renderer import STUFF, View
 from training.kept_frames import render_plans
 
 ALPHA = 0.01  # promised share of clean frames that alarm
-ALPHA_PATH = 0.1  # promised share of clean paths in which a single frame finds something unfamiliar
+ALPHA_PATH = 0.03  # promised share of clean paths in which a single frame finds something unfamiliar
 GUARD_TOKENS = 512  # patches kept for each guarded group
 BANK_WORLDS, CALIBRATION_WORLDS, FRAMES_PER_WORLD = 30, 60, 12
 

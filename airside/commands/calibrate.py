@@ -25,7 +25,7 @@ from airside.ood.path import PATH, path_score
 from airside.pipeline import DEFAULT_METHOD
 from airside.progress import Progress
 
-ALPHA, ALPHA_PATH = 0.01, 0.1
+ALPHA, ALPHA_PATH = 0.01, 0.03
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -31,7 +31,7 @@ class RegionRules:
 
 def find_regions(
     ood_map: OodMap,
-    pixel_score: np.ndarray,
+    refined: Callable[[], np.ndarray],
     threshold: float,
     network_input: NetworkInput,
     kinds: Sequence[ClassKind],
@@ -41,19 +41,21 @@ def find_regions(
 ) -> tuple[Region, ...]:
     """Unknown regions, highest score first, then known things in the order of their classes.
 
-    ``pixel_score`` [H, W] float in [0, 1] is the refined map at network size, ``kinds`` one per class name,
+    ``refined`` gives the refined map [H, W] float in [0, 1] at network size; it is asked only where something is
+    unknown, as in few pictures. ``kinds`` are one per class name,
     ``tokens`` [Hp, Wp, C] unit length (``None``: components are not split). A region is unknown when its score, the
     greatest :func:`patch_evidence` over its patches, exceeds ``threshold``; the score itself knows no threshold.
 
     Raises :class:`UsageError` on a threshold outside [0, 1) or NaN (not calibrated) and on shapes or kinds that do not
     fit, :class:`InputError` on a map that is not finite.
     """
-    _check(ood_map, pixel_score, threshold, network_input, kinds)
+    _check(ood_map, threshold, network_input, kinds)
     rules = rules or RegionRules()
     evidence = patch_evidence(ood_map.ood_score, network_input.observed)
     unknown: list[Region] = []
-    taken = np.zeros(pixel_score.shape, bool)
-    for mask in _unknown_masks(evidence, pixel_score, threshold, network_input.observed, tokens, rules):
+    seed = evidence > threshold
+    taken = np.zeros(network_input.image.shape[:2], bool)
+    for mask in _unknown_masks(seed, refined, threshold, network_input, tokens, rules) if seed.any() else ():
         taken |= mask
         cover = patch_cover(mask, evidence.shape)
         unknown.append(_region(Kind.UNKNOWN, ood_map, evidence, mask, cover, None, network_input, rules))
@@ -63,31 +65,33 @@ def find_regions(
 
 
 def _unknown_masks(
-    evidence: np.ndarray,
-    pixel_score: np.ndarray,
+    seed: np.ndarray,
+    refined: Callable[[], np.ndarray],
     threshold: float,
-    observed: np.ndarray,
+    network_input: NetworkInput,
     tokens: np.ndarray | None,
     rules: RegionRules,
 ) -> Iterator[np.ndarray]:
     """Pixel masks [H, W] bool, disjoint but for filled holes: hysteresis, split by tokens, closed, not too small."""
-    seed = evidence > threshold
-    if not seed.any():  # as in most pictures
-        return
-    patch = patch_of_pixel(pixel_score.shape, evidence.shape)
+    pixel_score = refined()
+    if pixel_score.shape != network_input.image.shape[:2]:
+        raise UsageError(f"the pixel map is {list(pixel_score.shape)}, the picture {network_input.image.shape[:2]}")
+    if not np.isfinite(pixel_score).all():
+        raise InputError("the pixel map holds values that are not finite")
+    patch = patch_of_pixel(pixel_score.shape, seed.shape)
     low = float(sigmoid(logit(np.asarray(threshold)) - rules.grow_log_odds))
-    grown = (pixel_score >= low) & observed.reshape(-1)[patch]
+    grown = (pixel_score >= low) & network_input.observed.reshape(-1)[patch]
     # smoothing may have sunk a small seed below the low threshold; what the statistic saw must not vanish
-    grown |= (seed & (patch_cover(grown, evidence.shape) == 0)).reshape(-1)[patch]
+    grown |= (seed & (patch_cover(grown, seed.shape) == 0)).reshape(-1)[patch]
     _, component = cv2.connectedComponents(grown.astype(np.uint8), connectivity=8)
     seeded = np.unique(component[seed.reshape(-1)[patch] & grown])
     for number in seeded[seeded > 0]:
         whole = component == number
-        for part in _split(whole, patch, evidence.shape, tokens, rules):
-            if not seed[patch_cover(part, evidence.shape) > 0].any():
+        for part in _split(whole, patch, seed.shape, tokens, rules):
+            if not seed[patch_cover(part, seed.shape) > 0].any():
                 continue
             closed = fill_holes(part)
-            if closed.sum() * evidence.size / closed.size >= rules.min_patches_unknown:
+            if closed.sum() * seed.size / closed.size >= rules.min_patches_unknown:
                 yield closed
 
 
@@ -175,7 +179,6 @@ def patch_of_pixel(shape: tuple[int, int], grid: tuple[int, int]) -> np.ndarray:
 
 def _check(
     ood_map: OodMap,
-    pixel_score: np.ndarray,
     threshold: float,
     network_input: NetworkInput,
     kinds: Sequence[ClassKind],
@@ -185,9 +188,8 @@ def _check(
         raise UsageError(f"threshold must lie in [0, 1), got {threshold}; calibrate the site on clean frames first")
     if len(kinds) != len(ood_map.class_names):
         raise UsageError(f"{len(ood_map.class_names)} classes but {len(kinds)} kinds")
-    if pixel_score.ndim != 2 or any(p % g for p, g in zip(pixel_score.shape, grid, strict=True)):
-        raise UsageError(f"a pixel map of {list(pixel_score.shape)} does not divide into {list(grid)} patches")
-    if network_input.observed.shape != grid or network_input.image.shape[:2] != pixel_score.shape:
-        raise UsageError("network input, score map and pixel map are not of one picture")
-    if not np.isfinite(pixel_score).all():
-        raise InputError("the pixel map holds values that are not finite")
+    size = network_input.image.shape[:2]
+    if any(pixels % patches for pixels, patches in zip(size, grid, strict=True)):
+        raise UsageError(f"a picture of {list(size)} does not divide into {list(grid)} patches")
+    if network_input.observed.shape != grid:
+        raise UsageError("network input and score map are not of one picture")

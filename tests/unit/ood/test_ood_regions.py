@@ -1,4 +1,6 @@
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import cv2
 import numpy as np
@@ -32,8 +34,8 @@ def an_input(scale: tuple[float, float] = (1.0, 1.0), offset: tuple[float, float
 def regions(
     ood_map: OodMap, threshold: float = 0.8, network_input: NetworkInput | None = None, **more: object
 ) -> tuple[Region, ...]:
-    pixel_score = upsample(ood_map.ood_score, SHAPE)
-    return find_regions(ood_map, pixel_score, threshold, network_input or an_input(), KINDS, **more)  # type: ignore[arg-type]
+    refined = partial(upsample, ood_map.ood_score, SHAPE)
+    return find_regions(ood_map, refined, threshold, network_input or an_input(), KINDS, **more)  # type: ignore[arg-type]
 
 
 def slow_evidence(score: np.ndarray, observed: np.ndarray) -> np.ndarray:
@@ -109,7 +111,7 @@ def test_score_knows_no_threshold_and_agrees_with_the_frame() -> None:
 def test_a_seed_that_smoothing_sank_is_still_reported() -> None:
     ood_map = a_map((slice(5, 8), slice(5, 8), 0.99))
     rules = RegionRules(min_patches_unknown=1)
-    sunk = find_regions(ood_map, np.zeros(SHAPE, np.float32), 0.8, an_input(), KINDS, rules=rules)
+    sunk = find_regions(ood_map, lambda: np.zeros(SHAPE, np.float32), 0.8, an_input(), KINDS, rules=rules)
     assert [r.ood_score for r in sunk] == [frame_region_score(ood_map)]
 
 
@@ -224,15 +226,24 @@ def test_refuses() -> None:
     for threshold in (float("nan"), -0.1, 1.0):
         with pytest.raises(UsageError, match="calibrate"):
             regions(good, threshold)
-    pixel_score = np.zeros(SHAPE, np.float32)
+
+    def flat(value: float = 0.0, rows: int = SHAPE[0]) -> Callable[[], np.ndarray]:
+        return lambda: np.full((rows, SHAPE[1]), value, np.float32)
+
     with pytest.raises(UsageError, match="kinds"):
-        find_regions(good, pixel_score, 0.5, an_input(), KINDS[:2])
+        find_regions(good, flat(), 0.5, an_input(), KINDS[:2])
+    short = replace(an_input(), image=np.zeros((SHAPE[0] - 1, SHAPE[1], 3), np.uint8))
     with pytest.raises(UsageError, match="divide"):
-        find_regions(good, pixel_score[:-1], 0.5, an_input(), KINDS)
+        find_regions(good, flat(), 0.5, short, KINDS)
     with pytest.raises(UsageError, match="one picture"):
-        find_regions(good, pixel_score, 0.5, replace(an_input(), observed=np.ones((4, 4), bool)), KINDS)
+        find_regions(good, flat(), 0.5, replace(an_input(), observed=np.ones((4, 4), bool)), KINDS)
+    odd = a_map()
+    odd.ood_score[2:5, 2:5] = 0.99
+    with pytest.raises(UsageError, match="pixel map"):
+        find_regions(odd, flat(rows=SHAPE[0] - 1), 0.5, an_input(), KINDS)
     with pytest.raises(InputError, match="pixel map"):
-        find_regions(good, np.full(SHAPE, np.nan), 0.5, an_input(), KINDS)
+        find_regions(odd, flat(np.nan), 0.5, an_input(), KINDS)
+    assert find_regions(good, flat(np.nan), 0.99, an_input(), KINDS) == regions(good, 0.99)  # nobody asked for it
     bad = a_map()
     bad.ood_score[3, 3] = np.nan
     with pytest.raises(InputError, match="score map"):
