@@ -122,7 +122,7 @@ RIG = """cameras:
 def test_a_rig_sets_the_threshold_of_the_path_too(shop: SimpleNamespace, airside: Call, clean: Path) -> None:
     rig = shop.path / "rig.yaml"
     rig.write_text(RIG)
-    words = ("bank", "calibrate", clean, "--alpha", 0.1, "--rig", rig, *shop.common)
+    words = ("bank", "calibrate", clean, "--alpha", 0.1, "--alpha-path", 0.1, "--rig", rig, *shop.common)
     answer = airside(*words, "--camera", "front")
     assert answer.code == 0, answer.err
     bank = shop.store.load()[0]
