@@ -24,7 +24,6 @@ from airside.errors import AirsideError
 from airside.model.bev import SimpleBev
 from training.augment import augment_light
 from training.batched_lift import Rigs, lift_splat, mirrored, simple_bev
-from training.captured import Captured
 from training.crops import cropped, majority
 from training.losses import asset_loss, family_loss
 from training.multitask.losses import (
@@ -56,7 +55,7 @@ RECIPE = Path(__file__).parent.parent / "configs" / "training" / "mini.yaml"
 CHECKPOINT = "checkpoint.pt"
 LOOK_EVERY = 5  # steps between looks for new pictures
 TELL_EVERY = 50
-COMPARED = 1  # stops a step from which Simple-BEV's head learns: it costs more than all the rest
+COMPARED = 1  # stops a step from which Simple-BEV's head learns: its sampling waits for memory
 _FIRST_LOOK = 128  # pictures
 
 
@@ -300,19 +299,13 @@ def train(
     first, began, since = step, time.monotonic(), []
     spent = 0.0
     generator = torch.Generator(device)
-
-    def learn(batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
-        model.zero_grad(set_to_none=True)
-        loss, figures = loss_of(model, batch, pool.family_of_asset, recipe, generator)
-        loss.backward()
-        return figures
-
-    step_of = Captured(learn) if device.type == "cuda" else learn
     while step < recipe.steps and spent < 1:
         if step % LOOK_EVERY == 0:
             pool.look_for_more()
         generator.manual_seed(recipe.seed * 7919 + step)
-        figures = step_of(draw_batch(pool, recipe, config, generator), generator)
+        loss, figures = loss_of(
+            model, draw_batch(pool, recipe, config, generator), pool.family_of_asset, recipe, generator
+        )
         spent = (time.monotonic() - began) / 60 / minutes
         rate = warm_cosine(max(step, round(spent * recipe.steps)), recipe.steps, recipe.learning_rate, recipe.warmup)
         if step < recipe.warmup:
@@ -320,6 +313,8 @@ def train(
         for opt in opts:
             for group in opt.param_groups:
                 group["lr"] = rate
+            opt.zero_grad(set_to_none=True)
+        loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 3.0)
         for opt in opts:
             opt.step()
