@@ -25,7 +25,7 @@ GUARD_PROTOTYPES = 64
 FAMILIAR = 0.62  # soft cosine that is neither familiar nor not; chosen like the temperature
 MANY_PICTURES = 20  # a thing of fewer is in doubt
 DOUBT_PASSES = 0.02  # share of the guarded patches that may pass as a class in doubt
-DOUBT_LEAST = -0.25  # margin of a class that nothing guarded is like
+DOUBT_LEAST = -0.3  # margin of a class that nothing guarded is like
 DOUBT_UNGUARDED = 0.1  # margin of a class in doubt where the bank guards nothing
 
 
