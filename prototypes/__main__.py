@@ -12,12 +12,13 @@ from airside.bank.store import BankStore
 from airside.engine.onnx import load_engine
 from airside.errors import AirsideError, UsageError
 from airside.knowledge import knowledge_from_bank
+from airside.ood.conformal import ALPHA
 from airside.ood.scoring import METHODS
 from airside.pipeline import DEFAULT_METHOD
 from eval.report_file import write_json, write_text
 from prototypes.bank_page import report_page
 from prototypes.bank_report import bank_report, report_lines
-from prototypes.build import ALPHA, BANK_WORLDS, CALIBRATION_WORLDS, build_apron
+from prototypes.build import BANK_WORLDS, CALIBRATION_WORLDS, build_apron
 from prototypes.labelled import LABELLED_SETS
 from prototypes.labelled_bank import LABELLED_ALPHA, build_labelled
 from prototypes.shown import apron_pictures, labelled_pictures

@@ -19,7 +19,7 @@ from airside.geometry.camera_model import PinholeCamera
 from airside.geometry.path import path_patches
 from airside.geometry.transforms import ego_from_mounted_cam
 from airside.knowledge import knowledge_from_bank, map_from_tokens
-from airside.ood.conformal import clean_frames_needed, threshold_from_clean
+from airside.ood.conformal import ALPHA, ALPHA_PATH, clean_frames_needed, threshold_from_clean
 from airside.ood.evidence import frame_region_score
 from airside.ood.path import PATH, path_score
 from airside.ood.scoring import METHODS
@@ -30,8 +30,6 @@ from training.apron.frames import SEED_BANK, SEED_CALIBRATION, WorldPlan
 from training.apron.renderer import STUFF, View
 from training.kept_frames import render_plans
 
-ALPHA = 0.01  # promised share of clean frames that alarm
-ALPHA_PATH = 0.03  # promised share of clean paths in which a single frame finds something unfamiliar
 GUARD_TOKENS = 512  # patches kept for each guarded group
 BANK_WORLDS, CALIBRATION_WORLDS, FRAMES_PER_WORLD = 30, 60, 12
 

@@ -136,6 +136,8 @@ class Pool:
     def _read(self, world: int) -> _World:
         with np.load(shard_path(self._folder, world)) as shard:
             columns = {name: shard[name] for name in shard.files}
+        if "label" not in columns:
+            raise InputError(f"world {world} in {self._folder} is of an earlier making; delete the folder, make anew")
         families = [str(name) for name in columns["families"]]
         depth_m = _canonical(columns["depth_m"], columns["focal_px"])
         singles = Singles(*(torch.tensor(x) for x in (columns["rgb"], columns["label"], depth_m)))

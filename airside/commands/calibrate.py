@@ -19,19 +19,17 @@ from airside.fusion.mounted import mounted_view
 from airside.fusion.viewpoint import path_of
 from airside.knowledge import knowledge_from_bank, maps_from_tokens
 from airside.messages import NetworkInput
-from airside.ood.conformal import clean_frames_needed, threshold_from_clean
+from airside.ood.conformal import ALPHA, ALPHA_PATH, clean_frames_needed, threshold_from_clean
 from airside.ood.evidence import frame_region_score
 from airside.ood.path import PATH, path_score
 from airside.pipeline import DEFAULT_METHOD
 from airside.progress import Progress
 
-ALPHA, ALPHA_PATH = 0.01, 0.03
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", metavar="SOURCE", help="clean frames: a folder, a video, ... with nothing unknown")
     parser.add_argument(
-        "--alpha", type=float, default=ALPHA, help="share of clean frames that may alarm (default 0.01)"
+        "--alpha", type=float, default=ALPHA, help=f"share of clean frames that may alarm (default {ALPHA})"
     )
     parser.add_argument("--rig", metavar="FILE", help="the camera's rig: also sets the threshold of the path ahead")
     parser.add_argument("--camera", metavar="NAME", help="which camera of the rig SOURCE is (default: its only one)")
@@ -39,7 +37,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--alpha-path",
         type=float,
         default=ALPHA_PATH,
-        help="share of clean paths in which one frame may find something unfamiliar (default 0.1; two of three say it)",
+        help="share of clean paths in which one frame may find something unfamiliar "
+        f"(default {ALPHA_PATH}; two of three say it)",
     )
     parser.add_argument("--method", default=DEFAULT_METHOD, help=f"scoring method (default: {DEFAULT_METHOD})")
     parser.add_argument("--max-frames", type=int, default=5000, help="read at most so many (default 5000)")

@@ -9,6 +9,8 @@ import numpy as np
 
 from airside.errors import UsageError
 
+ALPHA = 0.01  # promised share of clean frames that alarm, where nobody asks for another
+ALPHA_PATH = 0.03  # promised share of clean paths in which a single frame finds something unfamiliar
 _ROUNDING = 1e-9  # (n + 1) * alpha is meant as written in decimals: 100 * 0.01 is 1
 
 

@@ -78,3 +78,12 @@ def test_worlds_of_different_makings_are_refused(tmp_path: Path, unlike: dict[st
     write_world(tmp_path, 1, **unlike)  # type: ignore[arg-type]
     with pytest.raises(InputError, match=r"world 1 .* is unlike the others"):
         Pool(tmp_path, 2, CPU)
+
+
+def test_worlds_of_an_earlier_making_are_refused(tmp_path: Path) -> None:
+    write_world(tmp_path, 0)
+    with np.load(shard_path(tmp_path, 0)) as shard:
+        columns = {name: shard[name] for name in shard.files if name != "label"}
+    np.savez(shard_path(tmp_path, 0), **columns, asset=np.zeros((4, 4, 5), np.int16))
+    with pytest.raises(InputError, match=r"world 0 .* earlier making"):
+        Pool(tmp_path, 1, CPU)
