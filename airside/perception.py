@@ -15,7 +15,7 @@ from airside.health import scene_health
 from airside.knowledge import Knowledge, maps_from_tokens
 from airside.messages import Frame, Health, Kind, NetworkInput, OodMap, Region
 from airside.ood.path import faint_regions, patches_in_boxes
-from airside.ood.refine import guided_upsample
+from airside.ood.refine import refined
 from airside.ood.regions import RegionRules, find_regions
 
 
@@ -35,7 +35,7 @@ class CameraView:
     @property
     def pixel_score(self) -> np.ndarray:
         """[H, W] float32 at network size, high = unknown; made when it is asked for."""
-        return guided_upsample(self.map.ood_score, self.net.image)
+        return refined(self.map.ood_score, self.tokens, self.net)
 
 
 class StageClock:
@@ -67,7 +67,7 @@ def perceived(
     clock.lap("bank_search")
     regions = find_regions(
         score_map,
-        lambda: guided_upsample(score_map.ood_score, net.image),
+        lambda: refined(score_map.ood_score, tokens, net),
         knowledge.threshold,
         net,
         knowledge.kinds,

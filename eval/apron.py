@@ -32,7 +32,7 @@ from airside.enrolment.support import SupportImage, mask_from_box
 from airside.errors import AirsideError, RefusedError
 from airside.knowledge import Knowledge, knowledge_from_bank, map_from_tokens
 from airside.messages import Kind, Region
-from airside.ood.refine import guided_upsample
+from airside.ood.refine import refined
 from airside.ood.regions import RegionRules, find_regions, patch_cover
 from airside.ood.scoring import METHODS
 from airside.progress import Progress
@@ -82,7 +82,7 @@ def see(tokens: np.ndarray, image: np.ndarray, way: Knowledge, patch_px: int) ->
     """The pipeline's own steps from tokens to regions, on a picture of the network's size."""
     score_map = map_from_tokens(tokens, way)
     net = fit_to_network(image, *image.shape[:2], patch_px)
-    pixel_score = guided_upsample(score_map.ood_score, image)
+    pixel_score = refined(score_map.ood_score, tokens, net)
     regions = find_regions(
         score_map, lambda: pixel_score, way.threshold, net, way.kinds, tokens=tokens, rules=SITE_RULES
     )

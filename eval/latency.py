@@ -117,7 +117,8 @@ def measure(name: str, cameras: int, settings: Settings) -> tuple[dict[str, Meas
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         for network in (name, TOKENS_B) if (name, cameras) == (COMPARED, 1) else (name,):
             engines = dict(_engines(network, settings))
-            store = networks.bank_for(network, next(iter(engines.values())), _stack(settings, 8), folder / network)
+            pictures = _stack(settings, len(settings.pictures))
+            store = networks.bank_for(network, next(iter(engines.values())), pictures, folder / network)
             for engine_name, engine in engines.items():
                 ticker = tickers[network, engine_name] = Ticker(engine, store, settings.pictures, cameras)
                 things[f"{network} {engine_name}"] = ticker

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,9 @@ from airside.export import write_bundle
 from airside.knowledge import knowledge_from_bank, map_from_tokens
 from airside.model import random_backbone
 from airside.model.bev import LiftSplat
+from airside.ood.conformal import ALPHA
+from airside.ood.evidence import frame_region_score
+from airside.ood.scoring import scorer
 from airside.pipeline import DEFAULT_METHOD
 from eval.tensorrt_gate import NETWORKS, SIZE_PX, Network, TokensAndDepth, rig
 
@@ -142,18 +146,24 @@ def lift_splat_alone(network: Network, pictures: np.ndarray) -> Callable[[], obj
 
 
 def bank_for(name: str, engine: Engine, pictures: np.ndarray, path: Path) -> BankStore:
-    """The embedded bank for the embedded model; else the classes that the embedded model sees in these ``pictures``, so
-    that random weights cut them into about as many regions: what is outside the network costs by the region."""
+    """The embedded bank for the embedded model; else the classes that the embedded model sees in these ``pictures``,
+    and a threshold that as many of them exceed as by the embedded model: what is outside the network costs by the
+    region, and random weights are to have about as many."""
     if name == MINI:
         return BankStore(embedded_bank())
     tokens = engine.tokens(pictures)
     way = knowledge_from_bank(BankStore(embedded_bank()).load()[0], "", DEFAULT_METHOD)
-    label = np.stack([map_from_tokens(t, way).class_index for t in load_engine(embedded_model()).tokens(pictures)])
+    maps = [map_from_tokens(t, way) for t in load_engine(embedded_model()).tokens(pictures)]
+    label = np.stack([found.class_index for found in maps])
     classes = tuple(
         learn_class(way.index.names[c], way.kinds[c], [tokens[label == c]], []) for c in np.unique(label).tolist()
     )
     none = np.zeros((0, tokens.shape[-1]), np.float32)
-    calibration = Calibration("default", 0.5, 0.01, 200)
+    bank = PrototypeBank(engine.manifest.fingerprint, classes, (), none, ())
+    own = knowledge_from_bank(bank, "", DEFAULT_METHOD)
+    novel = np.mean([frame_region_score(found) > way.threshold for found in maps])
+    threshold = np.quantile([frame_region_score(map_from_tokens(t, own)) for t in tokens], 1 - novel)
+    calibration = Calibration(scorer(DEFAULT_METHOD).calibrated_as, float(threshold), ALPHA, len(pictures))
     store = BankStore(path)
-    store.create(PrototypeBank(engine.manifest.fingerprint, classes, (calibration,), none, ()), "eval", "speed")
+    store.create(replace(bank, calibrations=(calibration,)), "eval", "speed")
     return store

@@ -13,7 +13,7 @@ from airside.messages import HealthState, Kind, Level, RangeSource
 from airside.pipeline import Tick
 
 STAGES = (
-    *("decode", "fit", "network", "bank_search", "regions", "depth", "fusion", "bev", "alerts"),
+    *("decode", "fit", "network", "bank_search", "regions", "path", "depth", "fusion", "bev", "alerts"),
     *("publish", "overlay", "video", "stills", "closing"),
 )  # in their order
 

@@ -23,27 +23,27 @@ def joined(sightings: Sequence[Sighting], protected: Collection[str]) -> tuple[O
     """
     placed = [index for index, sighting in enumerate(sightings) if sighting.placement is not None]
     placed.sort(key=lambda index: -sightings[index].region.patches)
-    groups: list[list[int]] = []
-    for index in placed:
-        near = ((_distance2(sightings, group, index), k) for k, group in enumerate(groups))
-        best = min(((d2, k) for d2, k in near if d2 < GATE2), default=None)
-        if best is None:
-            groups.append([index])
+    far2 = _distances2([_place(sightings[index]) for index in placed])
+    groups: list[list[int]] = []  # of numbers in ``placed``
+    for number, index in enumerate(placed):
+        camera = sightings[index].camera
+        strange = [group for group in groups if camera not in {sightings[placed[k]].camera for k in group}]
+        best = min(strange, key=lambda group: far2[group[0], number], default=None)
+        if best is not None and far2[best[0], number] < GATE2:
+            best.append(number)
         else:
-            groups[best[1]].append(index)
-    return tuple(_observation(sightings, group, protected) for group in groups)
+            groups.append([number])
+    return tuple(_observation(sightings, [placed[k] for k in group], protected) for group in groups)
 
 
-def _distance2(sightings: Sequence[Sighting], group: Sequence[int], index: int) -> float:
-    """Squared Mahalanobis distance of a sighting from the group's first; infinite where they cannot be one."""
-    if sightings[index].camera in {sightings[k].camera for k in group}:
-        return np.inf
-    one, other = _place(sightings[group[0]]), _place(sightings[index])
-    apart = np.array(other.xyz_ego_m[:2]) - one.xyz_ego_m[:2]
-    if float(np.hypot(*apart)) > max(FURTHEST_M, FURTHEST_SHARE * one.range_m):
-        return np.inf
-    spread = _covariance(one) + _covariance(other) + np.eye(2) * SHAPE_M**2
-    return float(mahalanobis2(apart, spread))
+def _distances2(places: Sequence[Placement]) -> np.ndarray:
+    """[n, n] squared Mahalanobis distances of each (second) from each (first); infinite where they cannot be one."""
+    xy_m = np.array([place.xyz_ego_m[:2] for place in places]).reshape(-1, 2)
+    covariance = np.array([_covariance(place) for place in places]).reshape(-1, 2, 2)
+    furthest_m = np.array([max(FURTHEST_M, FURTHEST_SHARE * place.range_m) for place in places])
+    apart = xy_m - xy_m[:, None]
+    far2 = mahalanobis2(apart, covariance[:, None] + covariance + np.eye(2) * SHAPE_M**2)
+    return np.where(np.hypot(apart[..., 0], apart[..., 1]) > furthest_m[:, None], np.inf, far2)
 
 
 def _observation(sightings: Sequence[Sighting], group: Sequence[int], protected: Collection[str]) -> Observation:

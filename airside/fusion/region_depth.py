@@ -9,6 +9,7 @@ from airside.fusion.mounted import MountedView, ego_rays
 from airside.messages import Region
 
 MIN_PIXELS = 4  # of the depth map: fewer say nothing
+MOST_PIXELS = 500  # more, evenly left out, say nothing new
 _LEAST_SHARE = 0.25  # of the region's pixels: a nearer group smaller than this is noise or ground before the foot
 _GAP_M, _GAP_SHARE = 1.0, 0.1  # a jump in range beyond both ends one surface and begins another
 
@@ -27,11 +28,15 @@ def region_points(region: Region, view: MountedView, depth_m: np.ndarray) -> np.
     patch wide, a region's border shows what is behind. Of several surfaces at different ranges the nearest one that
     makes up a quarter of the region is the region's. K is 0 where fewer than ``MIN_PIXELS`` remain.
     """
-    inside = _mask(region, view, (depth_m.shape[0], depth_m.shape[1])) & (depth_m > 0)
-    if np.count_nonzero(inside) < MIN_PIXELS:
+    shape = (depth_m.shape[0], depth_m.shape[1])
+    mask, (top, left) = _mask(region, view, shape)
+    here = np.s_[top : top + mask.shape[0], left : left + mask.shape[1]]
+    inside = np.flatnonzero(mask & (depth_m[here] > 0))
+    if len(inside) < MIN_PIXELS:
         return np.zeros((0, 3))
-    rays = ego_rays(view, (depth_m.shape[0], depth_m.shape[1]))
-    points = view.ego_from_cam.translation_m + rays[inside] * depth_m[inside][:, None]
+    rows, columns = np.divmod(inside[:: -(-len(inside) // MOST_PIXELS)], mask.shape[1])
+    at = rows + top, columns + left
+    points = view.ego_from_cam.translation_m + ego_rays(view, shape)[at] * depth_m[at][:, None]
     range_m = np.hypot(*(points[:, :2] - view.cam_xy_m).T)
     order = np.argsort(range_m)
     return np.asarray(points[order][_nearest_surface(range_m[order])])
@@ -46,18 +51,22 @@ def percentile(ascending: np.ndarray, percent: float) -> float:
     return float(ascending[low] + (ascending[high] - ascending[low]) * (place - low))
 
 
-def _mask(region: Region, view: MountedView, shape: tuple[int, int]) -> np.ndarray:
-    """[Hd, Wd] bool."""
+def _mask(region: Region, view: MountedView, shape: tuple[int, int]) -> tuple[np.ndarray, tuple[int, int]]:
+    """The region on a map of ``shape``: [h, w] bool as large as its outline, and the row and column it begins at."""
     outline = np.asarray(region.outline_px, np.float64).reshape(-1, 2)
     outline = outline[np.isfinite(outline).all(axis=1)]
-    mask = np.zeros(shape, np.uint8)
-    if len(outline) == 0:
-        return mask > 0
     step = np.array([shape[1] / view.network.width, shape[0] / view.network.height])
-    at = (view.network_from_frame(outline) + 0.5) * step - 0.5
-    cv2.fillPoly(mask, [np.round(np.clip(at, -1e4, 1e4) * 16).astype(np.int32)], 1, cv2.LINE_8, 4)
-    core = cv2.erode(mask, np.ones((3, 3), np.uint8))
-    return np.asarray((core if np.count_nonzero(core) >= 2 * MIN_PIXELS else mask) > 0)
+    at = np.clip((view.network_from_frame(outline) + 0.5) * step - 0.5, -1, (shape[1], shape[0]))
+    if len(at) == 0:
+        return np.zeros((0, 0), bool), (0, 0)
+    left, top = np.maximum(np.floor(at.min(axis=0)).astype(int), 0).tolist()
+    right, bottom = np.minimum(np.ceil(at.max(axis=0)).astype(int) + 1, (shape[1], shape[0])).tolist()
+    mask = np.zeros((max(bottom - top, 0), max(right - left, 0)), np.uint8)
+    if mask.size == 0:
+        return mask > 0, (0, 0)
+    cv2.fillPoly(mask, [np.round((at - (left, top)) * 16).astype(np.int32)], 1, cv2.LINE_8, 4)
+    core = cv2.erode(mask, np.ones((3, 3), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=0)
+    return np.asarray((core if np.count_nonzero(core) >= 2 * MIN_PIXELS else mask) > 0), (top, left)
 
 
 def _nearest_surface(range_m: np.ndarray) -> slice:

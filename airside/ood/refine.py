@@ -1,4 +1,4 @@
-"""From a score per patch to a score per pixel, and from noisy patches to agreeing neighbours."""
+"""From a score per patch to a score per pixel."""
 
 from __future__ import annotations
 
@@ -6,7 +6,11 @@ import cv2
 import numpy as np
 
 from airside.errors import UsageError
-from airside.ood.affinity import neighbour_cosines
+from airside.messages import NetworkInput
+
+_REACH = 2  # patches around one in which its endmembers are sought; chosen, like the next, on development frames
+_SHARPNESS = 8  # exponent of a score as the weight of an endmember
+_FLOOR, _LEAST_STEP = 1e-12, 1e-4
 
 
 def upsample(score: np.ndarray, shape: tuple[int, int], *, cubic: bool = False) -> np.ndarray:
@@ -84,29 +88,47 @@ def _box(values: np.ndarray, radius: int) -> np.ndarray:
     return np.asarray(cv2.boxFilter(values, cv2.CV_32F, (side, side), borderType=cv2.BORDER_REFLECT))
 
 
-def affinity_smooth(
-    score: np.ndarray, tokens: np.ndarray, temperature: float = 0.1, observed: np.ndarray | None = None
-) -> np.ndarray:
-    """Average each patch with its 8 neighbours, weighted by the softmax of ``cosine / temperature``.
+def unmixed(score: np.ndarray, tokens: np.ndarray, observed: np.ndarray | None = None) -> np.ndarray:
+    """Score map [Hp, Wp] -> [Hp, Wp] float32 in which a patch that shows two things has the score of its mixture.
 
-    Our form of PROWL's refinement (arXiv 2404.07664), which uses a second, unsupervised segmentation network: patches
-    of one object share a token direction, so the average stays inside it. The patch itself takes part with cosine 1.
-    ``score`` [Hp, Wp] (any scale: log odds keep more than probabilities), ``tokens`` [Hp, Wp, C] unit length ->
-    [Hp, Wp] float32 within the map's range. Patches not ``observed`` ([Hp, Wp] bool) lend nothing.
+    A patch at an object's edge is scored by what fills most of it. Linear mixing (Keshava and Mustard 2002, eq. 1)
+    with two endmembers found around it: where the most and the least unfamiliar tokens nearby are ``u`` and ``k``, with
+    scores ``s_u`` and ``s_k``, the patch's share of ``u`` is ``a = (t - k) . (u - k) / |u - k|^2``, within [0, 1], and
+    its score moves towards ``s_k + a (s_u - s_k)`` by ``s_u - s_k``: nothing moves where there is no edge. ``score`` in
+    [0, 1], ``tokens`` [Hp, Wp, C] unit length; patches not ``observed`` ([Hp, Wp] bool, ``None``: all are) lend
+    nothing.
 
-    Raises :class:`UsageError` on shapes that differ or a temperature that is not positive.
+    Raises :class:`UsageError` on shapes that differ.
     """
     if score.ndim != 2 or tokens.ndim != 3 or tokens.shape[:2] != score.shape:
         raise UsageError(f"score [Hp, Wp] and tokens [Hp, Wp, C] are wanted: {score.shape}, {tokens.shape}")
-    if not temperature > 0:
-        raise UsageError(f"temperature must be positive, got {temperature}")
     seen = np.ones(score.shape, np.float32) if observed is None else observed.astype(np.float32)
-    flat = np.asarray(score, np.float32)
-    total, weight = flat.copy(), np.ones_like(flat)  # of the patch itself: exp((1 - 1) / temperature)
-    for here, there, cosine in neighbour_cosines(tokens):
-        affinity = np.exp((cosine - 1.0) / np.float32(temperature))
-        for a, b in ((here, there), (there, here)):
-            lent = affinity * seen[b]
-            total[a] += lent * flat[b]
-            weight[a] += lent
-    return np.asarray(total / weight, np.float32)
+    known = np.asarray(1 - score, np.float32)
+    # with a floor: where all is unfamiliar, or all familiar, both endmembers are the plain mean, and there is no edge
+    unfamiliar_score, unfamiliar = _endmember(seen * ((1 - known) ** _SHARPNESS + _FLOOR), 1 - known, tokens)
+    familiar_score, familiar = _endmember(seen * (known**_SHARPNESS + _FLOOR), 1 - known, tokens)
+    step = unfamiliar - familiar
+    along = np.einsum("hwc,hwc->hw", tokens - familiar, step)
+    share = np.clip(along / np.maximum(np.einsum("hwc,hwc->hw", step, step), _LEAST_STEP), 0, 1)
+    edge = np.clip(unfamiliar_score - familiar_score, 0, 1)
+    return np.asarray(score + edge * (familiar_score + share * edge - score), np.float32)
+
+
+def _endmember(weight: np.ndarray, score: np.ndarray, tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Means of ``score`` [Hp, Wp] and ``tokens`` over the window around each patch, itself left out, by ``weight``."""
+    values = np.dstack([weight, weight * score, weight[..., None] * tokens])
+    padded = np.pad(values, ((_REACH, _REACH), (_REACH, _REACH), (0, 0)))
+    height, width = score.shape
+    rows = np.zeros_like(padded[:height])
+    around = -values
+    for k in range(2 * _REACH + 1):
+        rows += padded[k : k + height]
+    for k in range(2 * _REACH + 1):
+        around += rows[:, k : k + width]
+    mean = around[..., 1:] / np.maximum(around[..., :1], _FLOOR / 2)
+    return mean[..., 0], mean[..., 1:]
+
+
+def refined(score: np.ndarray, tokens: np.ndarray, net: NetworkInput) -> np.ndarray:
+    """The map [H, W] float32 at network size that a picture's ``score`` [Hp, Wp] and ``tokens`` [Hp, Wp, C] give."""
+    return guided_upsample(unmixed(score, tokens, net.observed), net.image)

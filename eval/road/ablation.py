@@ -29,7 +29,7 @@ from airside.knowledge import knowledge_from_bank, map_from_tokens
 from airside.messages import NetworkInput
 from airside.ood.affinity import neighbour_cosines
 from airside.ood.logit import logit, sigmoid
-from airside.ood.refine import guided_upsample, upsample
+from airside.ood.refine import guided_upsample, refined, upsample
 from airside.pipeline import DEFAULT_METHOD
 from airside.progress import Progress
 from eval.datasets.frames import KNOWN, UNKNOWN, RoadFrame
@@ -47,22 +47,22 @@ BUNDLE, TILES = "bundle", "bundle, four tiles"  # how a variant sees a frame, be
 RESAMPLES, SEED = 400, 6
 
 Score = Callable[[np.ndarray], np.ndarray]  # tokens [Hp, Wp, C] -> [Hp, Wp] in [0, 1]
-Refine = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]  # scores and tokens of patches, image -> [H, W]
+Refine = Callable[[np.ndarray, np.ndarray, NetworkInput], np.ndarray]  # scores and tokens of patches -> [H, W]
 
 
-def _guided(scores: np.ndarray, tokens: np.ndarray, image: np.ndarray) -> np.ndarray:
-    return guided_upsample(scores, image)
+def _guided(scores: np.ndarray, tokens: np.ndarray, net: NetworkInput) -> np.ndarray:
+    return guided_upsample(scores, net.image)
 
 
-def _bilinear(scores: np.ndarray, tokens: np.ndarray, image: np.ndarray) -> np.ndarray:
-    return upsample(scores, (image.shape[0], image.shape[1]))
+def _bilinear(scores: np.ndarray, tokens: np.ndarray, net: NetworkInput) -> np.ndarray:
+    return upsample(scores, (net.image.shape[0], net.image.shape[1]))
 
 
-def _nearest(scores: np.ndarray, tokens: np.ndarray, image: np.ndarray) -> np.ndarray:
-    return np.asarray(cv2.resize(scores, image.shape[1::-1], interpolation=cv2.INTER_NEAREST))
+def _nearest(scores: np.ndarray, tokens: np.ndarray, net: NetworkInput) -> np.ndarray:
+    return np.asarray(cv2.resize(scores, net.image.shape[1::-1], interpolation=cv2.INTER_NEAREST))
 
 
-def _affine(scores: np.ndarray, tokens: np.ndarray, image: np.ndarray) -> np.ndarray:
+def _affine(scores: np.ndarray, tokens: np.ndarray, net: NetworkInput) -> np.ndarray:
     """Log odds averaged with the neighbours whose tokens agree, then the guided filter."""
     odds = logit(scores)
     total, weight = odds.copy(), np.ones_like(odds)
@@ -71,7 +71,7 @@ def _affine(scores: np.ndarray, tokens: np.ndarray, image: np.ndarray) -> np.nda
         for a, b in ((here, there), (there, here)):
             total[a] += tie * odds[b]
             weight[a] += tie
-    return guided_upsample(np.asarray(sigmoid(total / weight), np.float32), image)
+    return guided_upsample(np.asarray(sigmoid(total / weight), np.float32), net.image)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class Variant:
     group: str
     name: str
     score: Score
-    refine: Refine = _guided
+    refine: Refine = refined
     seen: str = BUNDLE
 
 
@@ -105,6 +105,7 @@ def variants(bank: PrototypeBank, support: SupportPatches) -> list[Variant]:
         Variant("score", "nearest prototype, not calibrated", _score(bank, "knn")),
         Variant("score", "calibrated per class (tail)", _score(bank, "tail")),
         Variant("score", "one mean a class (prowl)", _score(bank, "prowl")),
+        Variant("refinement", "guided, patches not unmixed", shipped, _guided),
         Variant("refinement", "bilinear", shipped, _bilinear),
         Variant("refinement", "none, patches", shipped, _nearest),
         Variant("refinement", "token affinity, then guided", shipped, _affine),
@@ -244,7 +245,7 @@ def _scores(variant: Variant, seen: Sequence[Seen], shape: tuple[int, int]) -> n
     total, weight = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
     for (top, left, bottom, right), net, tokens in seen:
         scores = np.asarray(variant.score(tokens), np.float32)
-        back = frame_from_network(variant.refine(scores, tokens, net.image), net, (bottom - top, right - left))
+        back = frame_from_network(variant.refine(scores, tokens, net), net, (bottom - top, right - left))
         total[top:bottom, left:right] += back
         weight[top:bottom, left:right] += 1
     return np.asarray(total / weight)

@@ -13,7 +13,7 @@ from airside.engine.engine import Engine
 from airside.errors import InputError, UsageError
 from airside.knowledge import knowledge_from_bank, map_from_tokens
 from airside.messages import NetworkInput
-from airside.ood.refine import guided_upsample
+from airside.ood.refine import refined
 from airside.ood.scoring import METHODS
 from eval.road.peers import PEERS, PatchScore
 from eval.road.support import SupportPatches
@@ -67,7 +67,7 @@ def score_maps(engine: Engine, scorers: Mapping[str, PatchScore], rgb: np.ndarra
         patches = score(tokens.reshape(-1, tokens.shape[-1])).reshape(manifest.grid)
         if not np.isfinite(patches).all():
             raise InputError(f"method {method}: a score is not finite; leave it out of --methods")
-        found[method] = frame_from_network(guided_upsample(patches, net.image), net, (rgb.shape[0], rgb.shape[1]))
+        found[method] = frame_from_network(refined(patches, tokens, net), net, (rgb.shape[0], rgb.shape[1]))
     return found
 
 

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from airside.errors import UsageError
-from airside.ood.refine import affinity_smooth, guided_upsample, upsample
+from airside.ood.refine import guided_upsample, unmixed, upsample
 from eval.metrics.pixel import pixel_metrics
 
 
@@ -88,42 +88,60 @@ def test_upsampling_is_centred_on_patches() -> None:
     assert (rows.mean(), columns.mean()) == (3.5 * 14 - 0.5, 5.5 * 14 - 0.5)
 
 
-def slow_affinity(score: np.ndarray, tokens: np.ndarray, temperature: float, observed: np.ndarray) -> np.ndarray:
+def slow_unmixed(score: np.ndarray, tokens: np.ndarray, observed: np.ndarray) -> np.ndarray:
+    """The docstring's equation, patch by patch, over windows of 5 x 5."""
     out = np.zeros(score.shape)
     for y, x in np.ndindex(score.shape):
-        cosines, values = [1.0], [score[y, x]]
-        for j, i in np.ndindex(score.shape):
-            if max(abs(j - y), abs(i - x)) == 1 and observed[j, i]:
-                cosines.append(float(tokens[y, x] @ tokens[j, i]))
-                values.append(score[j, i])
-        weight = np.exp(np.array(cosines) / temperature)
-        out[y, x] = (weight / weight.sum()) @ np.array(values)
+        near = [
+            (j, i)
+            for j, i in np.ndindex(score.shape)
+            if max(abs(j - y), abs(i - x)) <= 2 and (j, i) != (y, x) and observed[j, i]
+        ]
+        odd = np.array([score[at] ** 8 for at in near])
+        plain = np.array([(1 - score[at]) ** 8 for at in near])
+        scores, vectors = np.array([score[at] for at in near]), np.array([tokens[at] for at in near], np.float64)
+        s_u, u = odd @ scores / odd.sum(), odd @ vectors / odd.sum()
+        s_k, k = plain @ scores / plain.sum(), plain @ vectors / plain.sum()
+        share = np.clip((tokens[y, x] - k) @ (u - k) / ((u - k) @ (u - k)), 0, 1)
+        out[y, x] = score[y, x] + (s_u - s_k) * (s_k + share * (s_u - s_k) - score[y, x])
     return out
 
 
-def test_affinity_equals_the_loop() -> None:
-    rng = np.random.default_rng(3)
-    score = rng.normal(0, 3, (5, 7)).astype(np.float32)
-    tokens = rng.normal(size=(5, 7, 16)).astype(np.float32)
-    tokens /= np.linalg.norm(tokens, axis=-1, keepdims=True)
-    observed = np.ones((5, 7), bool)
-    observed[0] = False
-    np.testing.assert_allclose(
-        affinity_smooth(score, tokens, 0.3, observed), slow_affinity(score, tokens, 0.3, observed), atol=1e-5
-    )
-    fast = affinity_smooth(score, tokens, 0.3)
-    np.testing.assert_allclose(fast, slow_affinity(score, tokens, 0.3, np.ones((5, 7), bool)), atol=1e-5)
-    assert not np.allclose(fast, affinity_smooth(score, tokens[::-1], 0.3), atol=1e-2)
+def unit_tokens(shape: tuple[int, int], channels: int) -> np.ndarray:
+    tokens = np.random.default_rng(3).normal(size=(*shape, channels)).astype(np.float32)
+    return np.asarray(tokens / np.linalg.norm(tokens, axis=-1, keepdims=True))
 
 
-def test_affinity_averages_within_an_object_only() -> None:
-    tokens = np.zeros((4, 6, 2), np.float32)
-    tokens[:, :3, 0] = tokens[:, 3:, 1] = 1
-    score = np.where(np.arange(6) < 3, 0.1, 0.9) * np.ones((4, 1))
-    score[1, 1] = 0.8  # noise inside the left object
-    smooth = affinity_smooth(score.astype(np.float32), tokens, 0.05)
-    assert smooth[1, 1] < 0.25
-    np.testing.assert_allclose(smooth[:, 3:], 0.9, atol=1e-3)
+def test_unmixing_equals_the_loop() -> None:
+    tokens = unit_tokens((6, 7), 16)
+    score = np.random.default_rng(4).uniform(0.05, 0.95, (6, 7)).astype(np.float32)
+    everything, lower = np.ones((6, 7), bool), np.ones((6, 7), bool)
+    lower[:2] = False
+    np.testing.assert_allclose(unmixed(score, tokens), slow_unmixed(score, tokens, everything), atol=1e-4)
+    np.testing.assert_allclose(unmixed(score, tokens, lower)[2:], slow_unmixed(score, tokens, lower)[2:], atol=1e-4)
+    assert not np.allclose(unmixed(score, tokens), unmixed(score, tokens, lower), atol=1e-2)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.6, 0.9])
+def test_a_patch_that_shows_two_things_has_the_score_of_its_mixture(share: float) -> None:
+    """The middle one of 3 x 5 is mixed; its own score says that it is all familiar."""
+    thing, ground = np.eye(4, dtype=np.float32)[:2]
+    tokens = np.where(np.arange(5)[:, None] < 3, ground, thing) * np.ones((3, 1, 1), np.float32)
+    tokens[1, 2] = share * thing + (1 - share) * ground
+    score = np.array([0, 0, 0, 1, 1], np.float32) * np.ones((3, 1), np.float32)
+    wanted = score.copy()
+    wanted[1, 2] = share
+    np.testing.assert_allclose(unmixed(score, tokens), wanted, atol=1e-5)
+
+
+def test_nothing_moves_where_there_is_no_edge() -> None:
+    tokens = unit_tokens((5, 6), 8)
+    for value in (0.0, 0.3, 1.0):
+        np.testing.assert_allclose(unmixed(np.full((5, 6), value, np.float32), tokens), value, atol=1e-6)
+    nothing = unmixed(np.full((5, 6), 0.4, np.float32), tokens, np.zeros((5, 6), bool))
+    np.testing.assert_allclose(nothing, 0.4)
+    alone = unmixed(np.full((1, 1), 0.7, np.float32), tokens[:1, :1])
+    np.testing.assert_allclose(alone, 0.7)
 
 
 @pytest.mark.parametrize(
@@ -147,6 +165,4 @@ def test_others_refuse() -> None:
         with pytest.raises(UsageError, match="a map"):
             upsample(score, shape)
     with pytest.raises(UsageError, match="tokens"):
-        affinity_smooth(np.zeros((2, 3)), np.zeros((3, 2, 4)))
-    with pytest.raises(UsageError, match="positive"):
-        affinity_smooth(np.zeros((2, 3)), np.zeros((2, 3, 4)), 0.0)
+        unmixed(np.zeros((2, 3)), np.zeros((3, 2, 4)))
