@@ -7,8 +7,11 @@ import numpy as np
 
 from airside.errors import UsageError
 from airside.messages import NetworkInput
+from airside.ood.affinity import neighbour_cosines
+from airside.ood.logit import logit, sigmoid
 
-_REACH = 2  # patches around one in which its endmembers are sought; chosen, like the next, on development frames
+SHARPENING = 0.6  # chosen, like the next two, on development frames of the simulator (eval/LOG.md)
+_REACH = 2  # patches around one in which its endmembers are sought
 _SHARPNESS = 8  # exponent of a score as the weight of an endmember
 _FLOOR, _LEAST_STEP = 1e-12, 1e-4
 
@@ -88,6 +91,30 @@ def _box(values: np.ndarray, radius: int) -> np.ndarray:
     return np.asarray(cv2.boxFilter(values, cv2.CV_32F, (side, side), borderType=cv2.BORDER_REFLECT))
 
 
+def sharpened(score: np.ndarray, tokens: np.ndarray, observed: np.ndarray | None = None) -> np.ndarray:
+    """Score map [Hp, Wp] -> [Hp, Wp] float32, each patch set off from those around it that look like it.
+
+    A transformer's tokens know what is beside them, so evidence leaks from patch to patch along likeness, and what
+    enlarges the map blurs it once more. Unsharp masking of the log odds takes that back: ``x + w (x - m)``, ``m`` the
+    mean of the 8 neighbours weighted by their squared cosines with the patch. For outlines only: what a region is
+    judged by gains nothing from it. ``score`` in [0, 1], ``tokens`` [Hp, Wp, C] unit length; patches not ``observed``
+    ([Hp, Wp] bool, ``None``: all are) lend nothing.
+
+    Raises :class:`UsageError` on shapes that differ.
+    """
+    _require_one_grid(score, tokens)
+    seen = np.ones(score.shape, np.float32) if observed is None else observed.astype(np.float32)
+    odds = np.asarray(logit(score), np.float32)
+    total, weight = np.zeros_like(odds), np.full_like(odds, _FLOOR)
+    for here, there, cosine in neighbour_cosines(tokens):
+        tie = np.clip(cosine, 0, 1) ** 2
+        for a, b in ((here, there), (there, here)):
+            total[a] += tie * seen[b] * odds[b]
+            weight[a] += tie * seen[b]
+    around = np.where(weight > 2 * _FLOOR, total / weight, odds)
+    return np.asarray(sigmoid(odds + SHARPENING * (odds - around)), np.float32)
+
+
 def unmixed(score: np.ndarray, tokens: np.ndarray, observed: np.ndarray | None = None) -> np.ndarray:
     """Score map [Hp, Wp] -> [Hp, Wp] float32 in which a patch that shows two things has the score of its mixture.
 
@@ -100,8 +127,7 @@ def unmixed(score: np.ndarray, tokens: np.ndarray, observed: np.ndarray | None =
 
     Raises :class:`UsageError` on shapes that differ.
     """
-    if score.ndim != 2 or tokens.ndim != 3 or tokens.shape[:2] != score.shape:
-        raise UsageError(f"score [Hp, Wp] and tokens [Hp, Wp, C] are wanted: {score.shape}, {tokens.shape}")
+    _require_one_grid(score, tokens)
     seen = np.ones(score.shape, np.float32) if observed is None else observed.astype(np.float32)
     known = np.asarray(1 - score, np.float32)
     # with a floor: where all is unfamiliar, or all familiar, both endmembers are the plain mean, and there is no edge
@@ -129,6 +155,12 @@ def _endmember(weight: np.ndarray, score: np.ndarray, tokens: np.ndarray) -> tup
     return mean[..., 0], mean[..., 1:]
 
 
+def _require_one_grid(score: np.ndarray, tokens: np.ndarray) -> None:
+    if score.ndim != 2 or tokens.ndim != 3 or tokens.shape[:2] != score.shape:
+        raise UsageError(f"score [Hp, Wp] and tokens [Hp, Wp, C] are wanted: {score.shape}, {tokens.shape}")
+
+
 def refined(score: np.ndarray, tokens: np.ndarray, net: NetworkInput) -> np.ndarray:
     """The map [H, W] float32 at network size that a picture's ``score`` [Hp, Wp] and ``tokens`` [Hp, Wp, C] give."""
-    return guided_upsample(unmixed(score, tokens, net.observed), net.image)
+    sharp = sharpened(score, tokens, net.observed)
+    return guided_upsample(unmixed(sharp, tokens, net.observed), net.image)

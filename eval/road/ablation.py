@@ -29,7 +29,7 @@ from airside.knowledge import knowledge_from_bank, map_from_tokens
 from airside.messages import NetworkInput
 from airside.ood.affinity import neighbour_cosines
 from airside.ood.logit import logit, sigmoid
-from airside.ood.refine import guided_upsample, refined, upsample
+from airside.ood.refine import guided_upsample, refined, unmixed, upsample
 from airside.pipeline import DEFAULT_METHOD
 from airside.progress import Progress
 from eval.datasets.frames import KNOWN, UNKNOWN, RoadFrame
@@ -48,6 +48,10 @@ RESAMPLES, SEED = 400, 6
 
 Score = Callable[[np.ndarray], np.ndarray]  # tokens [Hp, Wp, C] -> [Hp, Wp] in [0, 1]
 Refine = Callable[[np.ndarray, np.ndarray, NetworkInput], np.ndarray]  # scores and tokens of patches -> [H, W]
+
+
+def _unmixed(scores: np.ndarray, tokens: np.ndarray, net: NetworkInput) -> np.ndarray:
+    return guided_upsample(unmixed(scores, tokens, net.observed), net.image)
 
 
 def _guided(scores: np.ndarray, tokens: np.ndarray, net: NetworkInput) -> np.ndarray:
@@ -105,7 +109,8 @@ def variants(bank: PrototypeBank, support: SupportPatches) -> list[Variant]:
         Variant("score", "nearest prototype, not calibrated", _score(bank, "knn")),
         Variant("score", "calibrated per class (tail)", _score(bank, "tail")),
         Variant("score", "one mean a class (prowl)", _score(bank, "prowl")),
-        Variant("refinement", "guided, patches not unmixed", shipped, _guided),
+        Variant("refinement", "not sharpened", shipped, _unmixed),
+        Variant("refinement", "neither sharpened nor unmixed", shipped, _guided),
         Variant("refinement", "bilinear", shipped, _bilinear),
         Variant("refinement", "none, patches", shipped, _nearest),
         Variant("refinement", "token affinity, then guided", shipped, _affine),

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from airside.errors import UsageError
-from airside.ood.refine import guided_upsample, unmixed, upsample
+from airside.ood.refine import SHARPENING, guided_upsample, sharpened, unmixed, upsample
 from eval.metrics.pixel import pixel_metrics
 
 
@@ -88,6 +88,51 @@ def test_upsampling_is_centred_on_patches() -> None:
     assert (rows.mean(), columns.mean()) == (3.5 * 14 - 0.5, 5.5 * 14 - 0.5)
 
 
+def slow_sharpened(score: np.ndarray, tokens: np.ndarray, observed: np.ndarray) -> np.ndarray:
+    """The docstring's equation, patch by patch."""
+    odds = np.log(score / (1 - score)).astype(np.float64)
+    out = np.zeros(score.shape)
+    for y, x in np.ndindex(score.shape):
+        near = [(j, i) for j, i in np.ndindex(score.shape) if max(abs(j - y), abs(i - x)) == 1 and observed[j, i]]
+        weight = [max(float(tokens[y, x] @ tokens[at]), 0.0) ** 2 for at in near]
+        around = np.average([odds[at] for at in near], weights=weight)
+        out[y, x] = odds[y, x] + SHARPENING * (odds[y, x] - around)
+    return 1 / (1 + np.exp(-out))
+
+
+def test_sharpening_equals_the_loop() -> None:
+    tokens = unit_tokens((6, 7), 4)
+    score = np.random.default_rng(5).uniform(0.05, 0.95, (6, 7)).astype(np.float32)
+    everything, lower = np.ones((6, 7), bool), np.ones((6, 7), bool)
+    lower[:2] = False
+    np.testing.assert_allclose(sharpened(score, tokens), slow_sharpened(score, tokens, everything), atol=1e-5)
+    found = sharpened(score, tokens, lower)
+    np.testing.assert_allclose(found[2:], slow_sharpened(score, tokens, lower)[2:], atol=1e-5)
+    assert not np.allclose(found, sharpened(score, tokens), atol=1e-2)
+
+
+def test_sharpening_sets_a_patch_off_from_its_like_only() -> None:
+    """Columns 0 to 2 look alike, 3 to 5 too; what column 3 is scored does not move column 2."""
+    tokens = np.zeros((4, 6, 2), np.float32)
+    tokens[:, :3, 0] = tokens[:, 3:, 1] = 1
+    score = np.where(np.arange(6) < 3, 0.2, 0.9).astype(np.float32) * np.ones((4, 1), np.float32)
+    np.testing.assert_allclose(sharpened(score, tokens), score, atol=1e-6)
+    score[1, 1] = 0.4
+    found = sharpened(score, tokens)
+    assert found[1, 1] > 0.4
+    assert (found[0, :3] < 0.2).all()
+    np.testing.assert_allclose(found[:, 3:], score[:, 3:], atol=1e-6)
+
+
+@pytest.mark.parametrize("observed", [np.ones((5, 6), bool), np.zeros((5, 6), bool)])
+@pytest.mark.parametrize("value", [0.0, 0.3, 1.0])
+def test_an_even_map_stays_as_it_is(value: float, observed: np.ndarray) -> None:
+    even, tokens = np.full((5, 6), value, np.float32), unit_tokens((5, 6), 8)
+    for step in (sharpened, unmixed):
+        np.testing.assert_allclose(step(even, tokens, observed), even, atol=2e-6)
+        np.testing.assert_allclose(step(even[:1, :1], tokens[:1, :1]), value, atol=2e-6)
+
+
 def slow_unmixed(score: np.ndarray, tokens: np.ndarray, observed: np.ndarray) -> np.ndarray:
     """The docstring's equation, patch by patch, over windows of 5 x 5."""
     out = np.zeros(score.shape)
@@ -134,16 +179,6 @@ def test_a_patch_that_shows_two_things_has_the_score_of_its_mixture(share: float
     np.testing.assert_allclose(unmixed(score, tokens), wanted, atol=1e-5)
 
 
-def test_nothing_moves_where_there_is_no_edge() -> None:
-    tokens = unit_tokens((5, 6), 8)
-    for value in (0.0, 0.3, 1.0):
-        np.testing.assert_allclose(unmixed(np.full((5, 6), value, np.float32), tokens), value, atol=1e-6)
-    nothing = unmixed(np.full((5, 6), 0.4, np.float32), tokens, np.zeros((5, 6), bool))
-    np.testing.assert_allclose(nothing, 0.4)
-    alone = unmixed(np.full((1, 1), 0.7, np.float32), tokens[:1, :1])
-    np.testing.assert_allclose(alone, 0.7)
-
-
 @pytest.mark.parametrize(
     ("image", "radius", "eps", "subsample"),
     [
@@ -166,3 +201,5 @@ def test_others_refuse() -> None:
             upsample(score, shape)
     with pytest.raises(UsageError, match="tokens"):
         unmixed(np.zeros((2, 3)), np.zeros((3, 2, 4)))
+    with pytest.raises(UsageError, match="tokens"):
+        sharpened(np.zeros((2, 3)), np.zeros((2, 3)))
