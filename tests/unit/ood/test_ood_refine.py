@@ -95,7 +95,7 @@ def slow_sharpened(score: np.ndarray, tokens: np.ndarray, observed: np.ndarray) 
     for y, x in np.ndindex(score.shape):
         near = [(j, i) for j, i in np.ndindex(score.shape) if max(abs(j - y), abs(i - x)) == 1 and observed[j, i]]
         weight = [max(float(tokens[y, x] @ tokens[at]), 0.0) ** 2 for at in near]
-        around = np.average([odds[at] for at in near], weights=weight)
+        around = np.average([odds[at] for at in near], weights=weight) if sum(weight) else odds[y, x]
         out[y, x] = odds[y, x] + SHARPENING * (odds[y, x] - around)
     return 1 / (1 + np.exp(-out))
 
