@@ -90,7 +90,9 @@ def fill_round(
         return
     cover = _round_mask(x1 - x0, y1 - y0, radius)[top - y0 : bottom - y0, left - x0 : right - x0] * opacity
     below = image[top:bottom, left:right]
-    below[:] = (below + (np.array(colour, np.float32) - below) * cover[:, :, None] + 0.5).astype(np.uint8)
+    paint = np.empty_like(below, order="C")
+    paint[:] = colour
+    below[:] = cv2.blendLinear(np.ascontiguousarray(below), paint, 1 - cover, cover)
 
 
 def pill(
