@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from airside.config import load_rig
+from airside.errors import AirsideError, UsageError
 from airside.geometry.bev_grid import BevGrid
 from airside.progress import Progress
 from training.apron.families import CLUTTER, KNOWN
@@ -39,6 +40,7 @@ CORRUPTED = 0.25  # share of the pictures
 SEED_TRAIN = 1_000_000
 RIG = Path(__file__).parent.parent / "configs" / "rigs" / "apron6.yaml"
 RIGS = "rigs"  # the folder of the rigs' shards
+SEED_FILE = "seed.txt"
 
 
 def shard_assets(shard: int, seed: int = SEED_TRAIN) -> list[Asset]:
@@ -99,6 +101,18 @@ def missing_shards(out: Path, shards: int) -> list[int]:
     return [k for k in range(shards) if not shard_path(out, k).exists()]
 
 
+def claim(out: Path, seed: int) -> None:
+    """Make ``out`` the folder of the worlds of ``seed``. Raises :class:`UsageError` where it holds other worlds: a
+    world's number says nothing of its seed, so that two kinds in one folder could not be told apart."""
+    (out / RIGS).mkdir(parents=True, exist_ok=True)
+    told = out / SEED_FILE
+    if told.exists() and told.read_text().strip() != str(seed):
+        raise UsageError(f"{out} holds the worlds of --seed {told.read_text().strip()}: give it, or a new folder")
+    if not told.exists() and any(out.glob("shard*.npz")):
+        raise UsageError(f"{out} holds worlds, and nothing that tells their seed: give a new folder")
+    told.write_text(f"{seed}\n")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True)
@@ -109,7 +123,10 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no world after so long")
     args = parser.parse_args()
-    (args.out / RIGS).mkdir(parents=True, exist_ok=True)
+    try:
+        claim(args.out, args.seed)
+    except AirsideError as error:
+        parser.exit(2, f"training.pictures: {error}\n")
     os.environ.setdefault("LP_NUM_THREADS", "1")  # Mesa: one thread a worker
     todo, end = missing_shards(args.out, args.shards), time.monotonic() + 60 * args.minutes
     with (

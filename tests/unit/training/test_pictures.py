@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from airside.errors import UsageError
 from training import pictures
 from training.apron.families import CLUTTER, KNOWN, UNKNOWN
 from training.apron.scenes import PATCH_PX
 from training.apron.solids import Builder
 from training.multitask.shards import open_shard
 from training.patch_labels import patch_labels
-from training.pictures import FIRST_ASSET, RIGS, missing_shards, render_shard, shard_assets
+from training.pictures import FIRST_ASSET, RIGS, claim, missing_shards, render_shard, shard_assets
 
 
 def _slow_labels(label: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -55,6 +56,16 @@ def test_only_missing_shards_are_made(tmp_path: Path) -> None:
     (tmp_path / "shard001.npz").touch()
     (tmp_path / "shard002.part.npz").touch()  # killed while writing
     assert missing_shards(tmp_path, 4) == [0, 2, 3]
+
+
+def test_a_folder_holds_the_worlds_of_one_seed(tmp_path: Path) -> None:
+    claim(tmp_path / "new", 7)
+    claim(tmp_path / "new", 7)  # resumes
+    with pytest.raises(UsageError, match="--seed 7"):
+        claim(tmp_path / "new", 8)
+    (tmp_path / "shard000.npz").touch()
+    with pytest.raises(UsageError, match="nothing that tells"):
+        claim(tmp_path, 7)
 
 
 @pytest.fixture
