@@ -145,12 +145,13 @@ def _endmember(weight: np.ndarray, score: np.ndarray, tokens: np.ndarray) -> tup
     values = np.dstack([weight, weight * score, weight[..., None] * tokens])
     padded = np.pad(values, ((_REACH, _REACH), (_REACH, _REACH), (0, 0)))
     height, width = score.shape
-    rows = np.zeros_like(padded[:height])
-    around = -values
-    for k in range(2 * _REACH + 1):
-        rows += padded[k : k + height]
-    for k in range(2 * _REACH + 1):
-        around += rows[:, k : k + width]
+    others = np.zeros_like(padded[:height])  # of the other rows
+    for k in (*range(_REACH), *range(_REACH + 1, 2 * _REACH + 1)):
+        others += padded[k : k + height]
+    own, around = padded[_REACH : _REACH + height], np.zeros_like(values)
+    for k in range(2 * _REACH + 1):  # taking the patch away from a sum would leave rounding where all else is tiny
+        around += others[:, k : k + width]
+        around += own[:, k : k + width] if k != _REACH else 0
     mean = around[..., 1:] / np.maximum(around[..., :1], _FLOOR / 2)
     return mean[..., 0], mean[..., 1:]
 

@@ -124,6 +124,15 @@ def test_sharpening_sets_a_patch_off_from_its_like_only() -> None:
     np.testing.assert_allclose(found[:, 3:], score[:, 3:], atol=1e-6)
 
 
+def test_one_odd_patch_among_familiar_ones_stays_odd() -> None:
+    """Its neighbours' weights lie seven orders below its own: no rounding of sums may reach them."""
+    tokens = unit_tokens((5, 6), 8)
+    score = np.random.default_rng(6).uniform(0.08, 0.16, (5, 6)).astype(np.float32)
+    score[2, 3] = 0.97
+    found = unmixed(score, tokens)
+    np.testing.assert_allclose(found, slow_unmixed(score, tokens, np.ones((5, 6), bool)), atol=1e-5)
+
+
 @pytest.mark.parametrize("observed", [np.ones((5, 6), bool), np.zeros((5, 6), bool)])
 @pytest.mark.parametrize("value", [0.0, 0.3, 1.0])
 def test_an_even_map_stays_as_it_is(value: float, observed: np.ndarray) -> None:
