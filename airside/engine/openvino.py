@@ -39,7 +39,12 @@ class OpenVinoNetwork:
         at_once: int = 1,
         shape: Sequence[int] | None = None,
     ) -> None:
-        options = {"INFERENCE_PRECISION_HINT": precision, "INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": at_once}
+        options = {
+            "INFERENCE_PRECISION_HINT": precision,
+            "INFERENCE_NUM_THREADS": threads,
+            "NUM_STREAMS": at_once,
+            "ENABLE_CPU_PINNING": False,  # it takes the first cores, whoever else is on them
+        }
         try:
             model = core.read_model(network)
             if shape is not None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from airside.assets import embedded_model
 from airside.engine.bundle import open_bundle
 from airside.engine.cache import cache_folder
 from airside.engine.engine import Engine
@@ -137,6 +140,30 @@ def test_float32_engines_agree_on_a_tiny_bundle(tmp_path: Path, name: str) -> No
     assert all(relative(came[key], wanted[key]) < RELATIVE for key in wanted)
     tokens_alone = loaded(name, model).tokens(images)
     assert np.array_equal(tokens_alone, came["tokens"])
+
+
+@pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="there is one core for everybody")
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="this system tells no affinities")
+def test_openvino_leaves_its_threads_where_the_system_puts_them() -> None:
+    """Pinned, the one thread of every process would share the first core, whatever else idles."""
+    engine, caller = loaded("openvino", embedded_model()), threading.get_native_id()
+    image, over = np.zeros((1, 224, 392, 3), np.uint8), threading.Event()
+    allowed = os.sched_getaffinity(caller)
+    seen: set[frozenset[int]] = set()
+
+    def look() -> None:
+        while not over.is_set():
+            seen.add(frozenset(os.sched_getaffinity(caller)))
+
+    watching = threading.Thread(target=look)
+    watching.start()
+    try:
+        for _ in range(5):
+            engine.tokens(image)
+    finally:
+        over.set()
+        watching.join()
+    assert seen == {frozenset(allowed)}
 
 
 @pytest.mark.parametrize("name", [n for n in ENGINES if n.startswith("openvino")])
