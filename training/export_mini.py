@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
+from torch.nn import functional
 
 from airside.config import RigConfig, load_rig
 from airside.engine.bundle import Manifest, open_bundle
@@ -28,7 +29,11 @@ NAME, TRAINED_ON = "airside-mini", "airside apron simulator (training/apron)"
 
 
 class Exported(nn.Module):
-    """uint8 pictures in, tokens and depth out; mean and deviation folded into the first layers."""
+    """uint8 pictures in, tokens and depth out; mean and deviation folded into the first layers.
+
+    The decoder blurs a thing's edge into what is behind it, so every pixel of depth takes the nearest value of the 3x3
+    around it: a thing has its rim again, and what is wrong is wrong on the near side (eval/LOG.md).
+    """
 
     def __init__(self, network: Mini) -> None:
         super().__init__()
@@ -41,7 +46,7 @@ class Exported(nn.Module):
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """[N, H, W, 3] uint8 -> tokens [N, Hp, Wp, C] of unit length, depth [N, H / 2, W / 2] at ``FOCAL_PX``."""
         tokens, depth = self.network(images.permute(0, 3, 1, 2).float())
-        return tokens, depth
+        return tokens, -functional.max_pool2d(-depth[:, None], 3, stride=1, padding=1)[:, 0]
 
 
 def load_network(checkpoint: Path, config: MiniConfig = MINI) -> Mini:
