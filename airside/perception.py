@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -32,10 +34,7 @@ class CameraView:
     depth_m: np.ndarray | None  # [Hd, Wd] float32 along the optical axis, over the network's picture
     scene: Health  # DEGRADED: most of the picture is unlike anything known
 
-    @property
-    def pixel_score(self) -> np.ndarray:
-        """[H, W] float32 at network size, high = unknown; made when it is asked for."""
-        return refined(self.map.ood_score, self.tokens, self.net)
+    pixel_score: Callable[[], np.ndarray]  # [H, W] float32 at network size, high = unknown; made when first asked for
 
 
 class StageClock:
@@ -65,9 +64,10 @@ def perceived(
     camera."""
     score_map, path_map = maps_from_tokens(tokens, knowledge)
     clock.lap("bank_search")
+    pixel_score = cache(lambda: refined(score_map.ood_score, tokens, net, sharp=knowledge.scorer.sharp))
     regions = find_regions(
         score_map,
-        lambda: refined(score_map.ood_score, tokens, net),
+        pixel_score,
         knowledge.threshold,
         net,
         knowledge.kinds,
@@ -91,4 +91,4 @@ def perceived(
     depth_m = point.depth_m(depth) if point is not None else None
     clock.lap("depth")
     view = point.view if point is not None else None
-    return CameraView(frame, net, tokens, score_map, regions, view, depth_m, scene)
+    return CameraView(frame, net, tokens, score_map, regions, view, depth_m, scene, pixel_score)

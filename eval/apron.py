@@ -82,7 +82,7 @@ def see(tokens: np.ndarray, image: np.ndarray, way: Knowledge, patch_px: int) ->
     """The pipeline's own steps from tokens to regions, on a picture of the network's size."""
     score_map = map_from_tokens(tokens, way)
     net = fit_to_network(image, *image.shape[:2], patch_px)
-    pixel_score = refined(score_map.ood_score, tokens, net)
+    pixel_score = refined(score_map.ood_score, tokens, net, sharp=way.scorer.sharp)
     regions = find_regions(
         score_map, lambda: pixel_score, way.threshold, net, way.kinds, tokens=tokens, rules=SITE_RULES
     )

@@ -31,7 +31,7 @@ class CameraPicture:
             view = tick.views[0]
             self._shape = view.frame.image.shape
             panel = BevPanel(view.view, tick.bev) if view.view is not None else None
-            return draw_overlay(view.frame, view.net, view.pixel_score, tick.record, tick.threshold, panel)
+            return draw_overlay(view.frame, view.net, view.pixel_score(), tick.record, tick.threshold, panel)
         record = tick.record
         frame = Frame(record.cameras[0].camera, np.zeros(self._shape, np.uint8), record.now_ns, record.tick)
         net = fit_to_network(frame.image, _NO_PICTURE[0], _NO_PICTURE[1], 14)

@@ -161,7 +161,12 @@ def _require_one_grid(score: np.ndarray, tokens: np.ndarray) -> None:
         raise UsageError(f"score [Hp, Wp] and tokens [Hp, Wp, C] are wanted: {score.shape}, {tokens.shape}")
 
 
-def refined(score: np.ndarray, tokens: np.ndarray, net: NetworkInput) -> np.ndarray:
-    """The map [H, W] float32 at network size that a picture's ``score`` [Hp, Wp] and ``tokens`` [Hp, Wp, C] give."""
-    sharp = sharpened(score, tokens, net.observed)
-    return guided_upsample(unmixed(sharp, tokens, net.observed), net.image)
+def refined(score: np.ndarray, tokens: np.ndarray, net: NetworkInput, *, sharp: bool) -> np.ndarray:
+    """The map [H, W] float32 at network size that a picture's ``score`` [Hp, Wp] and ``tokens`` [Hp, Wp, C] give.
+
+    ``sharp``: sharpened and unmixed first, as a score gains from whose log odds neither saturate nor flicker from patch
+    to patch (:attr:`airside.ood.scoring.Scorer.sharp`).
+    """
+    if sharp:
+        score = unmixed(sharpened(score, tokens, net.observed), tokens, net.observed)
+    return guided_upsample(score, net.image)

@@ -39,6 +39,7 @@ class Scorer:
     calibrated_as: str  # what its thresholds are filed under: another name whenever its scores mean something else
     needs_tails: bool
     uncalibrated_threshold: float  # on ood_score; promises nothing, a site's own comes from conformal.py
+    sharp: bool = False  # whether its map gains from being sharpened and unmixed (refine.py)
 
     def __call__(self, similarity: Similarity, tails: TailModel | None) -> PatchScores:
         """Score T patches.
@@ -121,7 +122,7 @@ def _one_minus_best(similarity: np.ndarray) -> PatchScores:
 
 
 METHODS: dict[str, Scorer] = {
-    "default": Scorer(score_default, "default.2", needs_tails=False, uncalibrated_threshold=0.5),
+    "default": Scorer(score_default, "default.2", needs_tails=False, uncalibrated_threshold=0.5, sharp=True),
     "tail": Scorer(score_tail, "tail", needs_tails=True, uncalibrated_threshold=0.95),
     "prowl": Scorer(score_prowl, "prowl", needs_tails=False, uncalibrated_threshold=1.0 - PROWL_FLAG_BELOW),
     "knn": Scorer(score_knn, "knn", needs_tails=False, uncalibrated_threshold=1.0 - PROWL_FLAG_BELOW),

@@ -50,6 +50,10 @@ Score = Callable[[np.ndarray], np.ndarray]  # tokens [Hp, Wp, C] -> [Hp, Wp] in 
 Refine = Callable[[np.ndarray, np.ndarray, NetworkInput], np.ndarray]  # scores and tokens of patches -> [H, W]
 
 
+def _shipped(scores: np.ndarray, tokens: np.ndarray, net: NetworkInput) -> np.ndarray:
+    return refined(scores, tokens, net, sharp=True)
+
+
 def _unmixed(scores: np.ndarray, tokens: np.ndarray, net: NetworkInput) -> np.ndarray:
     return guided_upsample(unmixed(scores, tokens, net.observed), net.image)
 
@@ -85,7 +89,7 @@ class Variant:
     group: str
     name: str
     score: Score
-    refine: Refine = refined
+    refine: Refine = _shipped
     seen: str = BUNDLE
 
 

@@ -67,7 +67,8 @@ def score_maps(engine: Engine, scorers: Mapping[str, PatchScore], rgb: np.ndarra
         patches = score(tokens.reshape(-1, tokens.shape[-1])).reshape(manifest.grid)
         if not np.isfinite(patches).all():
             raise InputError(f"method {method}: a score is not finite; leave it out of --methods")
-        found[method] = frame_from_network(refined(patches, tokens, net), net, (rgb.shape[0], rgb.shape[1]))
+        pixels = refined(patches, tokens, net, sharp=method in METHODS and METHODS[method].sharp)
+        found[method] = frame_from_network(pixels, net, (rgb.shape[0], rgb.shape[1]))
     return found
 
 

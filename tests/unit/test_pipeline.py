@@ -122,8 +122,8 @@ def test_one_finite_record_a_tick(engine: OnnxEngine, store: BankStore, method: 
         assert (record.bank_snapshot, record.method) == (store.head_id(), method)
         assert record.model_fingerprint == engine.manifest.fingerprint
         assert {"fit", "network", "bank_search", "regions", "alerts"} <= tick.timing_ms.keys()
-        assert (view.pixel_score.shape, view.map.ood_score.shape) == ((56, 98), (4, 7))
-        assert np.isfinite(view.pixel_score).all()
+        assert (view.pixel_score().shape, view.map.ood_score.shape) == ((56, 98), (4, 7))
+        assert np.isfinite(view.pixel_score()).all()
 
 
 def test_a_clear_apron_and_an_unknown_object(engine: OnnxEngine, store: BankStore) -> None:
