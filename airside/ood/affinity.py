@@ -25,6 +25,23 @@ def neighbour_cosines(tokens: np.ndarray) -> Iterator[tuple[_Slices, _Slices, np
         yield here, there, np.einsum("hwc,hwc->hw", tokens[here], tokens[there])
 
 
+def alike_sums(values: np.ndarray, tokens: np.ndarray, seen: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Over the 8 neighbours of each patch, weighted by their squared cosines with it (negative ones count for nothing):
+    the sum of ``values`` [Hp, Wp] and that of the weights, both [Hp, Wp] of the type of ``values``.
+
+    ``tokens`` [Hp, Wp, C] unit length; patches where ``seen`` [Hp, Wp] is 0 lend nothing (``None``: all lend).
+    """
+    total, weight = np.zeros_like(values), np.zeros_like(values)
+    lent = values.dtype.type(1) if seen is None else seen.astype(values.dtype)
+    lent = np.broadcast_to(lent, values.shape)
+    for here, there, cosine in neighbour_cosines(tokens):
+        tie = np.clip(cosine, 0, 1) ** 2
+        for a, b in ((here, there), (there, here)):
+            total[a] += tie * lent[b] * values[b]
+            weight[a] += tie * lent[b]
+    return total, weight
+
+
 def affinity_groups(member: np.ndarray, tokens: np.ndarray, min_cosine: float, min_patches: int) -> np.ndarray:
     """Group ``member`` patches that a chain of neighbours with cosine >= ``min_cosine`` connects (single linkage).
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from airside.errors import UsageError
 from airside.messages import NetworkInput
-from airside.ood.affinity import neighbour_cosines
+from airside.ood.affinity import alike_sums
 from airside.ood.logit import logit, sigmoid
 
 SHARPENING = 0.6  # chosen, like the next two, on development frames of the simulator (eval/LOG.md)
@@ -103,15 +103,9 @@ def sharpened(score: np.ndarray, tokens: np.ndarray, observed: np.ndarray | None
     Raises :class:`UsageError` on shapes that differ.
     """
     _require_one_grid(score, tokens)
-    seen = np.ones(score.shape, np.float32) if observed is None else observed.astype(np.float32)
     odds = np.asarray(logit(score), np.float32)
-    total, weight = np.zeros_like(odds), np.full_like(odds, _FLOOR)
-    for here, there, cosine in neighbour_cosines(tokens):
-        tie = np.clip(cosine, 0, 1) ** 2
-        for a, b in ((here, there), (there, here)):
-            total[a] += tie * seen[b] * odds[b]
-            weight[a] += tie * seen[b]
-    around = np.where(weight > 2 * _FLOOR, total / weight, odds)
+    total, weight = alike_sums(odds, tokens, observed)
+    around = np.where(weight > _FLOOR, total / np.maximum(weight, _FLOOR), odds)
     return np.asarray(sigmoid(odds + SHARPENING * (odds - around)), np.float32)
 
 

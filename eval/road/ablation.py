@@ -27,7 +27,7 @@ from airside.enrolment.enrol import migrate
 from airside.errors import InputError
 from airside.knowledge import knowledge_from_bank, map_from_tokens
 from airside.messages import NetworkInput
-from airside.ood.affinity import neighbour_cosines
+from airside.ood.affinity import alike_sums
 from airside.ood.logit import logit, sigmoid
 from airside.ood.refine import guided_upsample, refined, unmixed, upsample
 from airside.pipeline import DEFAULT_METHOD
@@ -73,13 +73,8 @@ def _nearest(scores: np.ndarray, tokens: np.ndarray, net: NetworkInput) -> np.nd
 def _affine(scores: np.ndarray, tokens: np.ndarray, net: NetworkInput) -> np.ndarray:
     """Log odds averaged with the neighbours whose tokens agree, then the guided filter."""
     odds = logit(scores)
-    total, weight = odds.copy(), np.ones_like(odds)
-    for here, there, cosine in neighbour_cosines(tokens):
-        tie = np.clip(cosine, 0, 1) ** 2
-        for a, b in ((here, there), (there, here)):
-            total[a] += tie * odds[b]
-            weight[a] += tie
-    return guided_upsample(np.asarray(sigmoid(total / weight), np.float32), net.image)
+    total, weight = alike_sums(odds, tokens)
+    return guided_upsample(np.asarray(sigmoid((odds + total) / (1 + weight)), np.float32), net.image)
 
 
 @dataclass(frozen=True, slots=True)

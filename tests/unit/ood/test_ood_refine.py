@@ -88,12 +88,18 @@ def test_upsampling_is_centred_on_patches() -> None:
     assert (rows.mean(), columns.mean()) == (3.5 * 14 - 0.5, 5.5 * 14 - 0.5)
 
 
+def patches_around(observed: np.ndarray, y: int, x: int, reach: int) -> list[tuple[int, ...]]:
+    """The ``observed`` ones within ``reach`` patches of (y, x), itself left out."""
+    every = np.ndindex(observed.shape)
+    return [(j, i) for j, i in every if 0 < max(abs(j - y), abs(i - x)) <= reach and observed[j, i]]
+
+
 def slow_sharpened(score: np.ndarray, tokens: np.ndarray, observed: np.ndarray) -> np.ndarray:
     """The docstring's equation, patch by patch."""
     odds = np.log(score / (1 - score)).astype(np.float64)
     out = np.zeros(score.shape)
     for y, x in np.ndindex(score.shape):
-        near = [(j, i) for j, i in np.ndindex(score.shape) if max(abs(j - y), abs(i - x)) == 1 and observed[j, i]]
+        near = patches_around(observed, y, x, 1)
         weight = [max(float(tokens[y, x] @ tokens[at]), 0.0) ** 2 for at in near]
         around = np.average([odds[at] for at in near], weights=weight) if sum(weight) else odds[y, x]
         out[y, x] = odds[y, x] + SHARPENING * (odds[y, x] - around)
@@ -146,11 +152,7 @@ def slow_unmixed(score: np.ndarray, tokens: np.ndarray, observed: np.ndarray) ->
     """The docstring's equation, patch by patch, over windows of 5 x 5."""
     out = np.zeros(score.shape)
     for y, x in np.ndindex(score.shape):
-        near = [
-            (j, i)
-            for j, i in np.ndindex(score.shape)
-            if max(abs(j - y), abs(i - x)) <= 2 and (j, i) != (y, x) and observed[j, i]
-        ]
+        near = patches_around(observed, y, x, 2)
         odd = np.array([score[at] ** 8 for at in near])
         plain = np.array([(1 - score[at]) ** 8 for at in near])
         scores, vectors = np.array([score[at] for at in near]), np.array([tokens[at] for at in near], np.float64)
