@@ -71,7 +71,8 @@ def run(args: argparse.Namespace) -> int:
         author=author(args.author),
         message=args.message,
     )
-    print(json.dumps(_as_json(done)) if args.json else _as_text(done, args.bank), flush=True)
+    answer = json.dumps(_as_json(done)) if args.json else _as_text(done, args.bank)
+    print(f"{answer}\n", end="", flush=True)  # one write, unbuffered too: killed now, it leaves a whole line or none
     return 0
 
 
