@@ -8,13 +8,10 @@ from __future__ import annotations
 
 import argparse
 import copy
-import csv
-import os
 import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -25,13 +22,13 @@ from airside.model.bev import SimpleBev
 from training.augment import augment_light
 from training.batched_lift import Rigs, lift_splat, mirrored, simple_bev
 from training.crops import cropped, majority
+from training.logbook import CHECKPOINT, TELL_EVERY, means, save, tell
 from training.losses import asset_loss, family_loss
 from training.multitask.losses import (
     Sum,
     bev_cross_entropy,
     depth_bin_cross_entropy,
     intersection_over_union,
-    require_finite,
 )
 from training.muon import Muon
 from training.network import (
@@ -52,9 +49,7 @@ from training.start import start_from
 
 MINI = MiniConfig()
 RECIPE = Path(__file__).parent.parent / "configs" / "training" / "mini.yaml"
-CHECKPOINT = "checkpoint.pt"
 LOOK_EVERY = 5  # steps between looks for new pictures
-TELL_EVERY = 50
 COMPARED = 1  # stops a step from which Simple-BEV's head learns: its sampling waits for memory
 _FIRST_LOOK = 128  # pictures
 
@@ -325,40 +320,20 @@ def train(
         since.append(figures)
         last = step == recipe.steps or spent >= 1
         if step % TELL_EVERY == 0 or last:
-            _tell(out, step, recipe.steps, rate, _means(since), (time.monotonic() - began) / (step - first), pool)
+            pace_s = (time.monotonic() - began) / (step - first)
+            tell(
+                out,
+                f"mini {step}/{recipe.steps}",
+                step,
+                rate,
+                means(since),
+                f"{pace_s:.3f} s/step, {pool.worlds} worlds",
+            )
             since.clear()
         if step % checkpoint_every == 0 or last:
             state = {"step": step, "average": average.state_dict(), "model": model.state_dict()}
             save(checkpoint, {**state, "optimisers": [opt.state_dict() for opt in opts]})
     return average
-
-
-def _means(rows: list[dict[str, Tensor]]) -> dict[str, float]:
-    values = torch.stack([torch.stack([row[name].float() for name in row]) for row in rows]).mean(dim=0).tolist()
-    return dict(zip(rows[0], values, strict=True))
-
-
-def save(path: Path, state: dict[str, Any]) -> None:
-    part = path.with_suffix(".part")
-    torch.save(state, part)
-    os.replace(part, path)
-
-
-def _tell(out: Path, step: int, steps: int, rate: float, seen: dict[str, float], pace_s: float, pool: Pool) -> None:
-    require_finite(seen, step)
-    line = "  ".join(f"{k} {v:.3f}" for k, v in seen.items())
-    print(
-        f"\rmini {step}/{steps}  {line}  {pace_s:.3f} s/step, {pool.worlds} worlds",
-        end="" if sys.stdout.isatty() else "\n",
-        flush=True,
-    )
-    curve = out / "curve.csv"
-    new = not curve.exists()
-    with curve.open("a", newline="") as file:
-        writer = csv.writer(file)
-        if new:
-            writer.writerow(["step", "rate", *seen])
-        writer.writerow([step, f"{rate:.6f}", *(f"{v:.4f}" for v in seen.values())])
 
 
 def ready_device(threads: int) -> torch.device:
