@@ -28,6 +28,7 @@ from airside.overlay_text import (
 WIDTH = 1280
 MAX_PICTURE_HEIGHT = 1280
 
+_BAND = 16  # coarse rows that are laid over the picture at once
 _COARSE = 4  # heat and glow are soft: a quarter of the size loses nothing and costs a sixteenth
 _KNOWN_OPACITY, _GLOW_OPACITY = 0.10, 0.75
 _SHIFT = 4  # sub-pixel bits of OpenCV's drawing calls
@@ -149,13 +150,34 @@ def _blend_soft(
     glow = np.asarray(cv2.GaussianBlur(glow, (0, 0), 2.4))
 
     # Glow over heat over picture, colours already multiplied by their share: one multiply and one add at full size.
-    share = (opacity * (1 - glow))[:, :, None]
-    light = colour * share + glow_colour * glow[:, :, None]
-    rest = np.repeat((1 - opacity) * (1 - glow) * 255, 3).reshape(light.shape)
-    size = picture.shape[1::-1]
-    light_full = cv2.resize(cv2.convertScaleAbs(light), size, interpolation=cv2.INTER_LINEAR)
-    rest_full = cv2.resize(cv2.convertScaleAbs(rest), size, interpolation=cv2.INTER_LINEAR)
-    picture[:] = cv2.add(cv2.multiply(np.ascontiguousarray(picture), rest_full, scale=1 / 255), light_full)
+    share = opacity * (1 - glow)
+    light = cv2.merge([colour[..., k] * share + glow_colour[..., k] * glow for k in range(3)])
+    _lay_over(picture, cv2.convertScaleAbs(light), cv2.convertScaleAbs((1 - opacity) * (1 - glow) * 255))
+
+
+def _lay_over(picture: np.ndarray, light: np.ndarray, rest: np.ndarray) -> None:
+    """``picture`` times ``rest`` [h, w] plus ``light`` [h, w, 3], uint8 at coarse size, where that changes anything:
+    most of a picture is familiar."""
+    changed = cv2.dilate(((rest < 255) | light.any(axis=2)).astype(np.uint8), np.ones((3, 3), np.uint8))
+    for top in range(0, len(rest), _BAND):
+        columns = np.flatnonzero(changed[top : top + _BAND].any(axis=0))
+        if not len(columns):
+            continue
+        cells = top, min(top + _BAND, len(rest)), int(columns[0]), int(columns[-1]) + 1
+        y0, y1, x0, x1 = (at * _COARSE for at in cells)
+        below = picture[y0:y1, x0:x1]
+        height, width = below.shape[:2]
+        dimmed = cv2.multiply(below, cv2.merge([_enlarged(rest, *cells)[:height, :width]] * 3), scale=1 / 255)
+        below[:] = cv2.add(dimmed, _enlarged(light, *cells)[:height, :width])
+
+
+def _enlarged(coarse: np.ndarray, top: int, bottom: int, left: int, right: int) -> np.ndarray:
+    """A part of ``coarse`` as it is when all of it is enlarged: a cell on every side takes part and is cut off."""
+    above, before = min(top, 1), min(left, 1)
+    part = coarse[top - above : bottom + 1, left - before : right + 1]
+    full = cv2.resize(part, None, fx=_COARSE, fy=_COARSE, interpolation=cv2.INTER_LINEAR)
+    y, x = above * _COARSE, before * _COARSE
+    return full[y : y + (bottom - top) * _COARSE, x : x + (right - left) * _COARSE]
 
 
 def _fixed_point(points: np.ndarray) -> np.ndarray:

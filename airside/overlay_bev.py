@@ -39,6 +39,7 @@ _LAYERS: dict[str, tuple[Colour, float]] = {  # bottom to top: colour and opacit
     "vehicles": (TEAL, 0.70),
 }
 _MAX_LABELS = 6
+_RAMP_PLANES = ramp().T.astype(np.float32)  # [3, 256]
 _SEEN_WEIGHT = 0.10  # of the cells around: seen from here on, as lifted patches leave gaps between them
 
 
@@ -71,13 +72,13 @@ def draw_bev(panel: np.ndarray, shown: BevPanel, sightings: Sequence[Sighting], 
 def _blend_ground(
     panel: np.ndarray, window: Window, field_xy_m: np.ndarray, layers: BevLayers | None, threshold: float
 ) -> None:
-    """The seen ground with its layers and the heat of the unknown, mixed at half size."""
+    """The seen ground with its layers and the heat of the unknown, mixed at coarse size."""
     coarse = window.smaller(_COARSE)
     size = (coarse.width, coarse.height)
     seen = np.zeros((coarse.height, coarse.width), np.float32)
     cv2.fillPoly(seen, [fixed_point(coarse.uv_from_xy(field_xy_m))], 1.0, cv2.LINE_8, SHIFT)
-    colour = np.empty((*seen.shape, 3), np.float32)
-    colour[:] = _SEEN
+    colour = np.empty((3, *seen.shape), np.float32)
+    colour[:] = np.array(_SEEN, np.float32)[:, None, None]
     if layers is not None:
         matrix = _cells_to_panel(layers, coarse)
 
@@ -87,17 +88,19 @@ def _blend_ground(
         for name, (tint, opacity) in _LAYERS.items():
             if name in layers.names:
                 share = on_panel(layers.layers[layers.names.index(name)])
-                _mix(colour, tint, _contrast(share) * opacity)
+                _mix(colour, np.array(tint, np.float32)[:, None, None], _contrast(share) * opacity)
         score, weight = _filled(layers.unknown)
         seen *= np.clip(on_panel(weight) / _SEEN_WEIGHT, 0, 1)
         heat = heat_level(on_panel(score), threshold)
-        _mix(colour, ramp()[(heat * 255).astype(np.uint8)], heat_opacity(heat) * 1.6)
+        _mix(colour, _RAMP_PLANES[:, (heat * 255).astype(np.uint8)], heat_opacity(heat) * 1.6)
     seen = np.asarray(cv2.GaussianBlur(seen, (0, 0), 1.2))
-    ground = cv2.resize(cv2.convertScaleAbs(colour), panel.shape[1::-1], interpolation=cv2.INTER_LINEAR)
-    share = cv2.resize(cv2.convertScaleAbs(seen * 255), panel.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+    full = panel.shape[1::-1]
+    ground = cv2.resize(cv2.convertScaleAbs(cv2.merge(list(colour))), full, interpolation=cv2.INTER_LINEAR)
+    share = cv2.resize(cv2.convertScaleAbs(seen * 255), full, interpolation=cv2.INTER_LINEAR)
     share = cv2.merge([share, share, share])
-    kept = cv2.multiply(np.ascontiguousarray(panel), 255 - share, scale=1 / 255)
-    panel[:] = cv2.add(kept, cv2.multiply(ground, share, scale=1 / 255))
+    cv2.multiply(ground, share, dst=ground, scale=1 / 255)
+    cv2.multiply(panel, cv2.bitwise_not(share, dst=share), dst=panel, scale=1 / 255)
+    cv2.add(panel, ground, dst=panel)
 
 
 def _cells_to_panel(layers: BevLayers, window: Window) -> np.ndarray:
@@ -122,8 +125,9 @@ def _contrast(share: np.ndarray) -> np.ndarray:
     return np.asarray(rise * rise * (3 - 2 * rise))
 
 
-def _mix(colour: np.ndarray, tint: Colour | np.ndarray, opacity: np.ndarray) -> None:
-    colour += (np.asarray(tint, np.float32) - colour) * np.clip(opacity, 0, 1)[:, :, None]
+def _mix(colour: np.ndarray, tint: np.ndarray, opacity: np.ndarray) -> None:
+    """Lay ``tint`` [3, h, w] or [3, 1, 1] over ``colour`` [3, h, w], by ``opacity`` [h, w]."""
+    colour += (tint - colour) * np.clip(opacity, 0, 1)
 
 
 def _draw_footprints(panel: np.ndarray, window: Window, sightings: Sequence[Sighting]) -> None:
@@ -137,7 +141,7 @@ def _draw_footprints(panel: np.ndarray, window: Window, sightings: Sequence[Sigh
         unknown = sighting.region.kind is Kind.UNKNOWN
         cv2.fillPoly(glow, [corners], tuple(round(c * (0.55 if unknown else 0.1)) for c in colour), cv2.LINE_AA, SHIFT)
         cv2.polylines(panel, [corners], True, colour, 3 if unknown else 1, cv2.LINE_AA, SHIFT)
-    panel[:] = cv2.add(np.ascontiguousarray(panel), glow)
+    cv2.add(panel, glow, dst=panel)
 
 
 def _draw_labels(panel: np.ndarray, window: Window, sightings: Sequence[Sighting]) -> None:

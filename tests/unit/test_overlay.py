@@ -16,7 +16,7 @@ from airside.cameras.sources import open_camera
 from airside.drawing import put_text, shortened, smooth_closed, text_width
 from airside.errors import InputError, StorageError, UsageError
 from airside.messages import Frame, Health, HealthState, Kind, Level, Placement, Region, Sighting, TickRecord
-from airside.overlay import draw_overlay, one_above_other
+from airside.overlay import _lay_over, draw_overlay, one_above_other
 from airside.overlay_text import FOOTER, HEADER, LEVEL_COLOURS, detail_of, frame_colour, sighting_colour
 from airside.video_writer import VideoWriter
 from tests.records import tick_record
@@ -322,3 +322,21 @@ def test_film_that_cannot_take_its_name(tmp_path: Path) -> None:
 
 def test_opencv_is_the_one_with_type() -> None:
     assert int(cv2.__version__.split(".")[0]) >= 5  # FontFace in the wheel; older ones draw Hershey strokes
+
+
+@pytest.mark.parametrize("shape", [(61, 80), (64, 75)])
+def test_what_is_laid_over_in_parts_is_what_the_whole_would_be(shape: tuple[int, int]) -> None:
+    rng = np.random.default_rng(5)
+    light, rest = np.zeros((*shape, 3), np.uint8), np.full(shape, 255, np.uint8)
+    for top, left in ((0, 0), (15, 30), (16, 3), (shape[0] - 5, shape[1] - 4)):  # corners, and both sides of a band
+        light[top : top + 5, left : left + 4] = rng.integers(0, 200, light[top : top + 5, left : left + 4].shape)
+        rest[top : top + 5, left : left + 4] = rng.integers(0, 255, rest[top : top + 5, left : left + 4].shape)
+    picture = rng.integers(0, 255, (4 * shape[0] - 3, 4 * shape[1] - 1, 3)).astype(np.uint8)
+
+    def whole(coarse: np.ndarray) -> np.ndarray:
+        full = cv2.resize(coarse, None, fx=4, fy=4, interpolation=cv2.INTER_LINEAR)
+        return full[: picture.shape[0], : picture.shape[1]]
+
+    wanted = cv2.add(cv2.multiply(picture, cv2.merge([whole(rest)] * 3), scale=1 / 255), whole(light))
+    _lay_over(picture, light, rest)
+    np.testing.assert_array_equal(picture, wanted)
