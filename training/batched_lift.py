@@ -90,21 +90,40 @@ def lift_splat(head: LiftSplat, tokens: Tensor, rigs: Rigs, alive: Tensor | None
     [B, N, D, Hp, Wp]. The head's own rig is not looked at; cameras not ``alive`` [B, N] lift nothing."""
     grid, samples = head.grid, len(tokens)
     probability = head.depth_probability(tokens, rigs.ray_features())
-    rows = head.adapter(tokens)[..., None, :] * probability.movedim(2, -1)[..., None]  # [B, N, Hp, Wp, D, channels]
+    features, share = head.adapter(tokens), probability.movedim(2, -1)  # [B, N, Hp, Wp, channels], [B, N, Hp, Wp, D]
     place = rigs.cells(grid, head.bins, head.height_range_m)
     if alive is not None:
         place = torch.where(alive[..., None, None, None], place, grid.cells)
-    inside = place < grid.cells
-    # Rows that land nowhere add zeros, each to another cell: one cell for all of them would make the GPU wait in line.
-    spread = torch.arange(place[0].numel(), device=place.device).reshape(place.shape[1:]) % grid.cells
-    place = torch.where(inside, place, spread)
-    place = place + torch.arange(samples, device=tokens.device)[:, None, None, None, None] * grid.cells
-    cells = rows.new_zeros(samples * grid.cells, head.channels)
-    cells = cells.index_add(0, place.flatten(), (rows * inside[..., None]).flatten(0, -2))
+    rows_of = rows_inside if tokens.device.type == "cpu" else rows_everywhere
+    at, rows = rows_of(features, share, place, grid.cells)
+    cells = rows.new_zeros(samples * grid.cells, head.channels).index_add(0, at, rows)
     cells = cells.reshape(samples, grid.cells, head.channels)
     maps = cells.transpose(1, 2).reshape(samples, head.channels, *grid.shape)
     logits: Tensor = head.decoder(maps)
     return logits, probability
+
+
+def rows_inside(features: Tensor, share: Tensor, place: Tensor, cells: int) -> tuple[Tensor, Tensor]:
+    """What is summed where: cells [K] int64 of all samples' grids, and rows [K, channels], of the points that land.
+
+    features [B, N, Hp, Wp, channels]; share and place [B, N, Hp, Wp, D]; place is ``cells`` for a point outside.
+    """
+    points = (place < cells).flatten().nonzero()[:, 0]
+    rows = features.flatten(0, 3)[points // share.shape[-1]] * share.flatten()[points, None]
+    return (place + _first_cells(place, cells)).flatten()[points], rows
+
+
+def rows_everywhere(features: Tensor, share: Tensor, place: Tensor, cells: int) -> tuple[Tensor, Tensor]:
+    """The same for a GPU, which would wait to be asked how many points land: those that do not add zeros, each to
+    another cell, since one cell for all of them would make it wait in line."""
+    inside = place < cells
+    spread = torch.arange(place[0].numel(), device=place.device).reshape(place.shape[1:]) % cells
+    at = torch.where(inside, place, spread) + _first_cells(place, cells)
+    return at.flatten(), (features[..., None, :] * (share * inside)[..., None]).flatten(0, -2)
+
+
+def _first_cells(place: Tensor, cells: int) -> Tensor:
+    return torch.arange(len(place), device=place.device).reshape(-1, 1, 1, 1, 1) * cells
 
 
 def simple_bev(head: SimpleBev, tokens: Tensor, rigs: Rigs, alive: Tensor | None = None) -> Tensor:

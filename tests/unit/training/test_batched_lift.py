@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
+import pytest
 import torch
 
 from airside.geometry.bev_grid import BevGrid
@@ -10,7 +13,8 @@ from airside.geometry.camera_model import PinholeCamera
 from airside.geometry.splat_table import HEIGHT_RANGE_M, DepthBins, NetworkRig, build_splat_table
 from airside.geometry.transforms import RigidTransform, ego_from_mounted_cam
 from airside.model.bev import LiftSplat, SimpleBev
-from training.batched_lift import Rigs, lift_splat, mirrored, simple_bev
+from training import batched_lift
+from training.batched_lift import Rigs, lift_splat, mirrored, rows_everywhere, rows_inside, simple_bev
 
 GRID, BINS, WIDTH, SIZE = BevGrid(20, 24, 1.0), DepthBins((2.0, 3.0, 5.0, 9.0)), 12, (42, 70)
 MIRROR_EGO, MIRROR_CAM = np.diag([1.0, -1.0, 1.0, 1.0]), np.diag([-1.0, 1.0, 1.0, 1.0])
@@ -46,7 +50,9 @@ def test_ray_features_and_cells_are_those_of_each_rig() -> None:
         np.testing.assert_array_equal(cells[k].flatten(), wanted)
 
 
-def test_lift_splat_is_the_head_with_each_rig() -> None:
+@pytest.mark.parametrize("way", [rows_inside, rows_everywhere])
+def test_lift_splat_is_the_head_with_each_rig(way: Callable[..., object], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batched_lift, "rows_inside", way)  # what a processor sums
     torch.manual_seed(0)
     head, tokens = LiftSplat(WIDTH, ALL[0], grid=GRID, bins=BINS, channels=8), tokens_of()
     logits, probability = lift_splat(head, tokens, batched())
