@@ -123,15 +123,15 @@ def unmixed(score: np.ndarray, tokens: np.ndarray, observed: np.ndarray | None =
     """
     _require_one_grid(score, tokens)
     seen = np.ones(score.shape, np.float32) if observed is None else observed.astype(np.float32)
-    known = np.asarray(1 - score, np.float32)
+    flat = np.asarray(score, np.float32)
     # with a floor: where all is unfamiliar, or all familiar, both endmembers are the plain mean, and there is no edge
-    unfamiliar_score, unfamiliar = _endmember(seen * ((1 - known) ** _SHARPNESS + _FLOOR), 1 - known, tokens)
-    familiar_score, familiar = _endmember(seen * (known**_SHARPNESS + _FLOOR), 1 - known, tokens)
+    unfamiliar_score, unfamiliar = _endmember(seen * (flat**_SHARPNESS + _FLOOR), flat, tokens)
+    familiar_score, familiar = _endmember(seen * ((1 - flat) ** _SHARPNESS + _FLOOR), flat, tokens)
     step = unfamiliar - familiar
     along = np.einsum("hwc,hwc->hw", tokens - familiar, step)
     share = np.clip(along / np.maximum(np.einsum("hwc,hwc->hw", step, step), _LEAST_STEP), 0, 1)
     edge = np.clip(unfamiliar_score - familiar_score, 0, 1)
-    return np.asarray(score + edge * (familiar_score + share * edge - score), np.float32)
+    return np.asarray(flat + edge * (familiar_score + share * edge - flat), np.float32)
 
 
 def _endmember(weight: np.ndarray, score: np.ndarray, tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
