@@ -49,6 +49,7 @@ def report_of(
                     "first_alert_m": a.first_alert_m,
                     "confirmed_m": a.confirmed_m,
                     "level2_m": a.level2_m,
+                    "patches_at_27_m": round(a.patches, 2),
                 }
                 for a in approaches
             },
@@ -99,11 +100,13 @@ def _count(results: Sequence[DriveResult]) -> dict[str, int]:
 def print_table(report: dict[str, Any]) -> None:
     counts = ", ".join(f"{count} {kind}" for kind, count in report["protocol"]["drives"].items())
     print(f"\n{counts} drives; ranges are true ones, to the nearest point")
-    print("\nfirst level-2 alert of what stands on the path at 25 km/h     in time (95 %)      median   worst   never")
+    head = "first level-2 alert of what stands on the path at 25 km/h     in time (95 %)      median   worst   never"
+    print(f"\n{head}   of a patch by then")
     for name, row in report["first_alert_m"].items():
         if name != "drives":
             share = f"{row['before_27_m']}/{row['approaches']}  {row['low']:.2f}-{row['high']:.2f}"
             told = f"{row['median_m']:8.1f} m {row['worst_m']:5.1f} m {row['never']:6}"
+            told += f"   {row['shown_before_27_m']}/{row['shown']}"
             print(f"  {name:56} {share:>18} {told}")
     position = report["position"]
     along, across = _of(position["median_relative"], ".1%"), _of(position["lateral_m"], ".2f")

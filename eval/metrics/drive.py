@@ -20,6 +20,7 @@ STOPS_IN_M = 27.0  # from 25 km/h at 1.2 m/s2, one second of reaction included
 LARGE_M = 1.5
 NEAR_M = 20.0  # positions are judged up to here
 VISIBLE_PATCHES, NAMED_PATCHES = 4.0, 10.0
+SHOWN_PATCHES = 1.0  # less, in the last tick before it is too late, is less than the network's finest answer
 RANGE_BINS_M: dict[str, tuple[float, float]] = {
     "0-10": (0, 10), "10-20": (10, 20), "20-27": (20, 27), "27-40": (27, 40), "40-60": (40, 60),
 }  # fmt: skip
@@ -77,7 +78,8 @@ def _distance_m(alert: Alert, thing: TrueObject) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Approach:
-    """How one approach went. Ranges in metres at the first tick of their kind; ``None``: never."""
+    """How one approach went. Ranges in metres at the first tick of their kind; ``None``: never. ``patches``: what the
+    camera that shows most of it showed when it was last time to tell (0: it was not on the path yet)."""
 
     drive: str
     condition: str
@@ -88,6 +90,7 @@ class Approach:
     first_alert_m: float | None
     confirmed_m: float | None
     level2_m: float | None
+    patches: float
 
     @property
     def in_time(self) -> bool:
@@ -109,10 +112,12 @@ def approach_of(result: DriveResult) -> Approach | None:
     if thing is None:
         return None
     told: list[tuple[float, list[Alert]]] = []
+    patches = 0.0
     for record, truths in zip(result.records, result.truths, strict=True):
         now = _thing(truths, thing.thing)
         if now.on_path:
             told.append((now.range_m, unknown_alerts(record, truths).get(thing.thing, [])))
+            patches = now.most_patches if now.range_m >= STOPS_IN_M else patches
 
     def first_m(level: Level, *, confirmed: bool = False) -> float | None:
         ranges = (
@@ -132,6 +137,7 @@ def approach_of(result: DriveResult) -> Approach | None:
         first_alert_m=first_m(Level.NOTICE),
         confirmed_m=first_m(Level.NONE, confirmed=True),
         level2_m=first_m(Level.CAUTION),
+        patches=patches,
     )
 
 
@@ -148,12 +154,15 @@ def _first_alert_row(group: Sequence[Approach]) -> dict[str, Any]:
     low, high = wilson(in_time, len(group))
     ranges = sorted(approach.level2_m or 0.0 for approach in group)  # never told: at no distance
     confirmed = sorted(approach.confirmed_m or 0.0 for approach in group)
+    shown = [approach for approach in group if approach.patches >= SHOWN_PATCHES]
     return {
         "approaches": len(group),
         "before_27_m": in_time,
         "share": in_time / len(group),
         "low": low,
         "high": high,
+        "shown": len(shown),
+        "shown_before_27_m": sum(approach.in_time for approach in shown),
         "never": sum(approach.level2_m is None for approach in group),
         "median_m": float(np.median(ranges)),
         "worst_m": ranges[0],
