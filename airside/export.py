@@ -18,6 +18,7 @@ from torch.nn import functional
 from airside.engine import parity
 from airside.engine.bev_spec import BevSpec
 from airside.engine.bundle import OUTPUTS, Manifest, file_sha256, write_manifest
+from airside.engine.bundle_engine import BEV_INPUTS, BEV_OUTPUTS
 from airside.engine.onnx import load_engine
 from airside.errors import MismatchError, UsageError
 from airside.geometry.bev_view import BevView, bev_view
@@ -137,13 +138,12 @@ def _write(graph: nn.Module, bev: LiftSplat | None, folder: Path, manifest: Mani
     if bev is not None:
         view = _parity_view(bev)
         with torch.no_grad():
-            inputs = (given[0], *(torch.tensor(column) for column in _bev_inputs(view)))
+            inputs = (given[0], *(torch.tensor(column) for column in _bev_inputs(view, outputs)))
             head = RigInputs(bev)
             outputs |= {n: v.numpy() for n, v in zip(("bev", "depth_probability"), head(*inputs), strict=True)}
         points = torch.export.Dim("points", min=1)
-        shapes = ({0: cameras}, {0: cameras}, {0: points}, {0: points}, {0: points})
-        columns = ["tokens", "rays", "patch", "depth_bin", "cell"]
-        _save_onnx(head, inputs, columns, ["bev", "depth_probability"], shapes, folder / "bev.onnx")
+        shapes = ({0: cameras}, {0: cameras}, {0: cameras}, {0: points}, {0: points}, {0: points})
+        _save_onnx(head, inputs, list(BEV_INPUTS), list(BEV_OUTPUTS), shapes, folder / "bev.onnx")
         spec = BevSpec(bev.grid, bev.bins, bev.height_range_m, bev.layers)
         told = replace(told, bev=spec, bev_sha256=file_sha256(folder / "bev.onnx"))
     parity.save_outputs(folder / "parity.npz", parity.StoredOutputs(images, outputs, view))
@@ -179,8 +179,11 @@ def _parity_view(bev: LiftSplat) -> BevView:
     return bev_view(pair, bev.grid, bev.bins, bev.height_range_m)
 
 
-def _bev_inputs(view: BevView) -> tuple[np.ndarray, ...]:
-    return view.rays, view.table.patch, view.table.depth_bin, view.table.cell
+def _bev_inputs(view: BevView, outputs: dict[str, np.ndarray]) -> tuple[np.ndarray, ...]:
+    table, measured = view.table, parity.measured_for(outputs, view)
+    if measured is None:
+        measured = np.zeros((table.cameras, table.bins.count, *table.patch_grid), np.float32)
+    return view.rays, measured, table.patch, table.depth_bin, table.cell
 
 
 def _save_onnx(

@@ -31,9 +31,10 @@ from airside.engine.verification import LIMITS
 from airside.errors import MismatchError, UsageError
 from airside.export import OPSET, parity_images
 from airside.export_checks import fused_form_attentions, problems
+from airside.fusion.bev_layers import measured_depth
 from airside.geometry.bev_view import bev_view
 from airside.geometry.splat_table import NetworkRig
-from airside.model.bev import LiftSplat
+from airside.model.bev import LiftSplat, depth_probability_from_metric
 from airside.model.folding import fold_for_export
 
 Precision = Literal["float32", "float16"]
@@ -42,10 +43,19 @@ OUTPUTS = ("tokens", "depth", "bev", "depth_probability")
 
 class FusedGraph(nn.Module):
     """Folded copies of ``graph`` (pictures -> tokens and perhaps depth, as :func:`airside.export.write_bundle` takes
-    it) and ``bev``, seeing through ``rig``. ``outputs``: the names of what it gives."""
+    it) and ``bev``, seeing through ``rig``. ``depth_focal_px``: the bundle's, ``None`` where ``graph`` gives no depth.
+    ``outputs``: the names of what it gives."""
+
+    metres: Tensor
 
     def __init__(
-        self, graph: nn.Module, bev: LiftSplat | None, rig: NetworkRig, *, gives_depth: bool, precision: Precision
+        self,
+        graph: nn.Module,
+        bev: LiftSplat | None,
+        rig: NetworkRig,
+        *,
+        depth_focal_px: float | None,
+        precision: Precision,
     ) -> None:
         super().__init__()
         self.pictures = copy.deepcopy(graph).eval()
@@ -56,8 +66,10 @@ class FusedGraph(nn.Module):
         self.attentions = len(folded[0].blocks)
         self.bev = None if bev is None else copy.deepcopy(bev.with_rig(rig).with_path("bucketed")).eval()
         self.cameras, self.size_px = rig.cameras, rig.size_px
-        names = (True, gives_depth, bev is not None, bev is not None)
+        names = (True, depth_focal_px is not None, bev is not None, bev is not None)
         self.outputs = tuple(name for name, there in zip(OUTPUTS, names, strict=True) if there)
+        metres = [[[camera.fx / (depth_focal_px or camera.fx)]] for camera in rig.intrinsics]  # of one metre of depth
+        self.register_buffer("metres", torch.tensor(metres), persistent=False)
         if precision == "float16":
             _to_half(self.pictures)
 
@@ -66,7 +78,11 @@ class FusedGraph(nn.Module):
         given = self.pictures(images.float())
         found = tuple(value.float() for value in ((given,) if isinstance(given, Tensor) else given))
         if self.bev is not None:
-            seen = self.bev(found[0][None])
+            measured = None
+            if "depth" in self.outputs:
+                metric = (found[1] * self.metres)[None]
+                measured = depth_probability_from_metric(metric, self.bev.rig.patch_grid, self.bev.bins)
+            seen = self.bev(found[0][None], measured=measured)
             assert seen.depth_probability is not None
             found = (*found, seen.layers[0].sigmoid(), seen.depth_probability[0])
         return found
@@ -133,7 +149,8 @@ def write_fused(fused: FusedGraph, bundle_path: Path) -> Path:
         outputs["depth"] = found.depth
     if fused.bev is not None and manifest.bev is not None:
         view = bev_view(fused.bev.rig, manifest.bev.grid, manifest.bev.bins, manifest.bev.height_range_m)
-        maps = engine.bev(found.tokens, view)
+        metric = [None] * fused.cameras if found.depth is None else list(found.depth * fused.metres.numpy())
+        maps = engine.bev(found.tokens, view, measured_depth(metric, manifest))
         outputs |= {"bev": maps.layers, "depth_probability": maps.depth_probability}
     network = model.SerializeToString()
     _require_one_network(network, images, outputs)

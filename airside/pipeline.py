@@ -26,7 +26,7 @@ from airside.config import CameraConfig, SiteConfig
 from airside.engine.bev_spec import BevSpec
 from airside.engine.engine import Engine
 from airside.errors import AirsideError, InputError
-from airside.fusion.bev_layers import BevLayers, RigAbove, bev_layers, rig_above
+from airside.fusion.bev_layers import BevLayers, RigAbove, bev_layers, measured_depth, rig_above
 from airside.fusion.joined import joined
 from airside.fusion.occupancy import occupancy
 from airside.fusion.place import place
@@ -300,7 +300,8 @@ class Pipeline:
         for number, name in enumerate(above.cameras):
             if name in by_name:
                 tokens[number], score[number] = by_name[name].tokens, by_name[name].map.ood_score
-        maps = self._engine.bev(tokens, seen)
+        depth_m = [by_name[name].depth_m if name in by_name else None for name in above.cameras]
+        maps = self._engine.bev(tokens, seen, measured_depth(depth_m, self._engine.manifest))
         finite = np.isfinite(maps.layers).all() and np.isfinite(maps.depth_probability).all()
         return bev_layers(maps, spec, seen, score) if finite else None
 

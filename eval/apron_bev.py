@@ -84,8 +84,8 @@ class BevTest:
         return seen
 
     def _see(self, frame: BevFrame) -> dict[str, np.ndarray]:
-        tokens = self._engine.tokens(frame.rgb)
-        return {name: head(tokens) for name, head in self._heads.items()}
+        out = self._engine.outputs(frame.rgb)
+        return {name: head(out) for name, head in self._heads.items()}
 
     def report(self) -> dict[str, Any]:
         """Plain values: ``within_25_m`` and ``within_45_m`` by layer, ``by_condition``, thresholds and aims."""

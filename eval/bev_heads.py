@@ -10,14 +10,16 @@ import numpy as np
 from airside.config import RigConfig
 from airside.engine.bev_spec import BevSpec
 from airside.engine.bundle import Manifest
-from airside.engine.engine import Engine
+from airside.engine.engine import Engine, NetworkOutput
 from airside.errors import MismatchError, UsageError
+from airside.fusion.bev_layers import measured_depth
+from airside.fusion.region_depth import metric_depth
 from airside.geometry.bev_grid import LAYERS
 from airside.geometry.bev_view import bev_view
 from airside.geometry.splat_table import NetworkRig
 
 OF_TRAINING = "simple_bev."  # before the names of its tensors in training/weights
-Head = Callable[[np.ndarray], np.ndarray]  # tokens [N, Hp, Wp, C] -> probabilities [L, X, Y]
+Head = Callable[[NetworkOutput], np.ndarray]  # of the rig's pictures -> probabilities [L, X, Y]
 
 
 def bev_spec_of(manifest: Manifest) -> BevSpec:
@@ -53,11 +55,23 @@ def network_rig(rig: RigConfig, manifest: Manifest) -> NetworkRig:
 
 
 def network_head(engine: Engine, rig: RigConfig) -> Head:
-    """The bundle's own head, its layers those of :func:`scored_layers`."""
-    spec = bev_spec_of(engine.manifest)
-    view = bev_view(network_rig(rig, engine.manifest), spec.grid, spec.bins, spec.height_range_m)
+    """The bundle's own head, its layers those of :func:`scored_layers`; with the bundle's depth, as in a tick."""
+    spec, manifest = bev_spec_of(engine.manifest), engine.manifest
+    seen = network_rig(rig, manifest)
+    view = bev_view(seen, spec.grid, spec.bins, spec.height_range_m)
     at = [spec.layers.index(name) for name in scored_layers(spec)]
-    return lambda tokens: np.asarray(engine.bev(tokens, view).layers[at])
+
+    def probabilities(out: NetworkOutput) -> np.ndarray:
+        measured = None
+        if out.depth is not None and manifest.depth_focal_px is not None:
+            metric = [
+                metric_depth(depth, camera.fx, manifest.depth_focal_px)
+                for depth, camera in zip(out.depth, seen.intrinsics, strict=True)
+            ]
+            measured = measured_depth(metric, manifest)
+        return np.asarray(engine.bev(out.tokens, view, measured).layers[at])
+
+    return probabilities
 
 
 def simple_bev_head(path: Path, rig: RigConfig, manifest: Manifest) -> Head:
@@ -104,9 +118,9 @@ def simple_bev_head(path: Path, rig: RigConfig, manifest: Manifest) -> Head:
     head.eval()
     at = [spec.layers.index(name) for name in scored_layers(spec)]
 
-    def probabilities(tokens: np.ndarray) -> np.ndarray:
+    def probabilities(out: NetworkOutput) -> np.ndarray:
         with torch.inference_mode():
-            logits = head(torch.from_numpy(tokens)[None]).layers[0]
+            logits = head(torch.from_numpy(out.tokens)[None]).layers[0]
         return np.asarray(logits.sigmoid().numpy()[at])
 
     return probabilities

@@ -91,7 +91,7 @@ class BevCorruptionTest:
     def _iou(self, pictures: Corrupted, progress: Progress) -> dict[str, float | None]:
         scores = BevScores(self._layers, self._spec.grid, RADIUS_M)
         for k, frame in enumerate(self._frames):
-            probabilities = self._head(self._engine.tokens(pictures(k)))
+            probabilities = self._head(self._engine.outputs(pictures(k)))
             scores.add({"network": probabilities >= THRESHOLD}, frame)
             progress.step()
         return {layer: row["network"] for layer, row in scores.iou().items() if layer in LAYERS_ASKED}

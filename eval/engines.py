@@ -28,11 +28,12 @@ from airside.bank.store import BankStore
 from airside.engine.bundle import Bundle, Manifest, open_bundle
 from airside.engine.engine import Engine
 from airside.engine.engines import DEFAULT_ENGINE, ENGINES, load_named
+from airside.engine.parity import measured_for
 from airside.errors import AirsideError
 from airside.export import write_bundle
 from airside.geometry.bev_view import BevView, bev_view
 from airside.messages import Region
-from airside.model.bev import LiftSplat
+from airside.model.bev import LiftSplat, depth_probability_from_metric
 from airside.pipeline import DEFAULT_METHOD, knowledge_from_bank
 from eval.aims import Aim, aim_line
 from eval.apron import rendered, see, unknown_instances
@@ -112,7 +113,10 @@ def parity(name: str, size_px: tuple[int, int], engines: Sequence[str]) -> dict[
         images = coarse.repeat(28, axis=1).repeat(28, axis=2)
         with torch.inference_mode():
             tokens, depth = given.graph(torch.from_numpy(images))
-            seen = given.head(tokens[None])
+            seen = given.head(
+                tokens[None],
+                measured=depth_probability_from_metric(depth[None], given.head.rig.patch_grid, given.head.bins),
+            )
         wanted = _named(tokens, depth, seen.layers[0].sigmoid(), _present(seen.depth_probability)[0])
         found: dict[str, dict[str, float] | str] = {}
         for engine_name in engines:
@@ -122,7 +126,9 @@ def parity(name: str, size_px: tuple[int, int], engines: Sequence[str]) -> dict[
                 found[engine_name] = str(error)
                 continue
             out = engine.outputs(images)
-            maps = engine.bev(out.tokens, given.view)
+            assert out.depth is not None
+            measured = measured_for({"depth": out.depth}, given.view)
+            maps = engine.bev(out.tokens, given.view, measured)
             came = dict(zip(wanted, (out.tokens, out.depth, maps.layers, maps.depth_probability), strict=True))
             found[engine_name] = {key: _relative(came[key], value) for key, value in wanted.items()}
             del engine

@@ -52,8 +52,8 @@ class TimedEngine:
         self.pass_ms += spent_ms
         return found
 
-    def bev(self, tokens: np.ndarray, view: BevView) -> BevMaps:
-        found, spent_ms = _timed(lambda: self._engine.bev(tokens, view))
+    def bev(self, tokens: np.ndarray, view: BevView, measured: np.ndarray | None = None) -> BevMaps:
+        found, spent_ms = _timed(lambda: self._engine.bev(tokens, view, measured))
         self.bev_ms += spent_ms
         return found
 

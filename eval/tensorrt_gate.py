@@ -95,7 +95,9 @@ def graph(network: Network, cameras: int, precision: Precision) -> FusedGraph:
     torch.manual_seed(0)
     backbone = random_backbone(network.backbone, image_size=SIZE_PX)
     head = LiftSplat(backbone.width, rig(cameras))
-    return FusedGraph(TokensAndDepth(backbone, network), head, rig(cameras), gives_depth=True, precision=precision)
+    seen = rig(cameras)
+    focal_px = seen.intrinsics[0].fx
+    return FusedGraph(TokensAndDepth(backbone, network), head, seen, depth_focal_px=focal_px, precision=precision)
 
 
 def examine(name: str, cameras: int, precision: Precision, libraries: tuple[str, ...] = LIBRARIES) -> Finding:

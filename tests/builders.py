@@ -15,7 +15,7 @@ from airside.bank.search import MANY_PICTURES
 from airside.engine.bev_spec import BevSpec
 from airside.engine.bundle import Manifest, file_sha256, write_manifest
 from airside.engine.engine import Engine
-from airside.engine.parity import StoredOutputs, save_outputs
+from airside.engine.parity import StoredOutputs, measured_for, save_outputs
 from airside.enrolment.enrol import object_tokens
 from airside.enrolment.foreground import Background
 from airside.enrolment.learn import learn_class
@@ -150,7 +150,10 @@ def tiny_bundle(path: Path, seed: int = 0, *, depth: bool = False, bev: bool = F
         view, head = tiny_view(2), _tiny_bev_network(rng)
         (path / "bev.onnx").write_bytes(head)
         columns = {"patch": view.table.patch, "depth_bin": view.table.depth_bin, "cell": view.table.cell}
-        inputs = {"tokens": outputs["tokens"], "rays": view.rays, **columns}
+        measured = measured_for(outputs, view)
+        if measured is None:
+            measured = np.zeros((2, TINY_BEV.bins.count, 4, 7), np.float32)
+        inputs = {"tokens": outputs["tokens"], "rays": view.rays, "measured": measured, **columns}
         outputs |= _run(head, ["bev", "depth_probability"], inputs)
     save_outputs(path / "parity.npz", StoredOutputs(images, outputs, view))
     write_manifest(
@@ -203,7 +206,8 @@ def _tiny_network(rng: np.random.Generator, *, depth: bool) -> bytes:
 
 
 def _tiny_bev_network(rng: np.random.Generator) -> bytes:
-    """Each patch's depth from token and ray; a cell's probability rises with the depth mass that lands in it."""
+    """Each patch's depth from token, ray and what was measured; a cell's probability rises with the depth mass that
+    lands in it."""
     from onnx import TensorProto, helper
 
     grid, bins = TINY_BEV.grid, TINY_BEV.bins.count
@@ -218,7 +222,9 @@ def _tiny_bev_network(rng: np.random.Generator) -> bytes:
     }
     nodes = [
         helper.make_node("Concat", ["tokens", "rays"], ["features"], axis=-1),
-        helper.make_node("MatMul", ["features", "depth_weight"], ["logits"]),
+        helper.make_node("MatMul", ["features", "depth_weight"], ["told"]),
+        helper.make_node("Transpose", ["measured"], ["of_bins"], perm=[0, 2, 3, 1]),
+        helper.make_node("Add", ["told", "of_bins"], ["logits"]),
         helper.make_node("Softmax", ["logits"], ["bins"], axis=-1),
         helper.make_node("Transpose", ["bins"], ["depth_probability"], perm=[0, 3, 1, 2]),
         helper.make_node("Reshape", ["bins", "rows"], ["of_patch"]),
@@ -236,6 +242,7 @@ def _tiny_bev_network(rng: np.random.Generator) -> bytes:
     inputs = [
         helper.make_tensor_value_info("tokens", TensorProto.FLOAT, ["n", 4, 7, 8]),
         helper.make_tensor_value_info("rays", TensorProto.FLOAT, ["n", 4, 7, 3]),
+        helper.make_tensor_value_info("measured", TensorProto.FLOAT, ["n", bins, 4, 7]),
         *(helper.make_tensor_value_info(name, TensorProto.INT64, ["p"]) for name in ("patch", "depth_bin", "cell")),
     ]
     outputs = [

@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from airside.geometry.bev_grid import BevGrid
 from airside.geometry.splat_table import RAY_FOCAL_PX, RAY_NEAR_M, DepthBins
-from airside.model.bev import LiftSplat, SimpleBev
+from airside.model.bev import LiftSplat, SimpleBev, with_measured
 from training.constants import constant
 
 
@@ -85,12 +85,17 @@ class Rigs:
         return torch.stack([u, v], dim=-1), inside
 
 
-def lift_splat(head: LiftSplat, tokens: Tensor, rigs: Rigs, alive: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """``head`` on tokens [B, N, Hp, Wp, C] seen through ``rigs``: logits [B, L, X, Y], depth probability
-    [B, N, D, Hp, Wp]. The head's own rig is not looked at; cameras not ``alive`` [B, N] lift nothing."""
+def lift_splat(
+    head: LiftSplat, tokens: Tensor, rigs: Rigs, alive: Tensor | None = None, measured: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """``head`` on tokens [B, N, Hp, Wp, C] seen through ``rigs``: logits [B, L, X, Y], and the depth probability
+    [B, N, D, Hp, Wp] that it tells by itself; it lifts by that and what is ``measured``, of the same shape
+    (:func:`airside.model.bev.with_measured`). The head's own rig is not looked at; cameras not ``alive`` [B, N] lift
+    nothing."""
     grid, samples = head.grid, len(tokens)
     probability = head.depth_probability(tokens, rigs.ray_features())
-    features, share = head.adapter(tokens), probability.movedim(2, -1)  # [B, N, Hp, Wp, channels], [B, N, Hp, Wp, D]
+    lifted = probability if measured is None else with_measured(probability, measured)
+    features, share = head.adapter(tokens), lifted.movedim(2, -1)  # [B, N, Hp, Wp, channels], [B, N, Hp, Wp, D]
     place = rigs.cells(grid, head.bins, head.height_range_m)
     if alive is not None:
         place = torch.where(alive[..., None, None, None], place, grid.cells)

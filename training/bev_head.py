@@ -1,8 +1,8 @@
 """Train the bird's-eye head alone: ``python -m training.bev_head --checkpoint FILE --pictures DIR --out DIR``.
 
-The trunk of the checkpoint stays as it is, so the tokens of every stop and of its mirror image are made once, and a
-step is cheap enough for a processor. Stop it at any time; the same command goes on. Leaves a checkpoint of the whole
-network, for ``training.export_mini`` and ``training.start``.
+Trunk and depth of the checkpoint stay as they are, so what they say of every stop and of its mirror image is made once,
+and a step is cheap enough for a processor. Stop it at any time; the same command goes on. Leaves a checkpoint of the
+whole network, for ``training.export_mini`` and ``training.start``.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from airside.config import load_settings
 from airside.errors import AirsideError, InputError, MismatchError
+from airside.geometry.lift_map import depth_probability_from_metric
 from airside.model.bev import LiftSplat
 from airside.progress import Progress
 from training.augment import augment_light
 from training.batched_lift import Rigs, lift_splat, mirrored
 from training.logbook import CHECKPOINT, TELL_EVERY, means, save, tell
 from training.multitask.losses import bev_cross_entropy, depth_bin_cross_entropy, intersection_over_union
-from training.multitask.shards import Shard, open_shard, shard_paths
-from training.network import Mini, MiniConfig, normalise, patch_tokens
+from training.multitask.shards import Shard, map_arrays, open_shard, shard_paths
+from training.network import FOCAL_PX, Mini, MiniConfig, normalise, with_rims
 from training.pictures import RIGS
 from training.schedule import half_precision, warm_cosine
 
 RECIPE = Path(__file__).parent.parent / "configs" / "training" / "bev_head.yaml"
-TOKENS = "tokens"
+SEEN = "seen"
 MINI = MiniConfig()
 
 
@@ -60,17 +60,21 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class World:
-    """``tokens`` [S, 2, N, Hp, Wp, C] float16 of unit length, as seen and mirrored, mapped; ``truth`` of the stops."""
+    """Of S stops, as seen and mirrored, mapped: ``tokens`` [S, 2, N, Hp, Wp, C] float16 of unit length; ``measured``
+    [S, 2, N, D, Hp, Wp] float16, the share of a patch's pixels in each depth bin. ``truth`` of the stops."""
 
     tokens: np.ndarray
+    measured: np.ndarray
     truth: Shard
 
 
 class Stops(NamedTuple):
-    """Stops of vehicles. ``tokens`` [S, N, Hp, Wp, C] float32; ``alive`` [S, N] bool: cameras that the vehicle has;
-    ``depth_m`` [S, N, H / 2, W / 2] float32, ``bev`` [S, L, X, Y] float32, ``visible`` [S, X, Y] bool."""
+    """Stops of vehicles. ``tokens`` [S, N, Hp, Wp, C] and ``measured`` [S, N, D, Hp, Wp] float32; ``alive`` [S, N]
+    bool: cameras that the vehicle has; ``depth_m`` [S, N, H / 2, W / 2] float32, ``bev`` [S, L, X, Y] float32,
+    ``visible`` [S, X, Y] bool."""
 
     tokens: Tensor
+    measured: Tensor
     rigs: Rigs
     alive: Tensor
     depth_m: Tensor
@@ -78,46 +82,56 @@ class Stops(NamedTuple):
     visible: Tensor
 
 
-def token_worlds(network: Mini, shards: Sequence[Path], folder: Path, seed: int) -> list[World]:
-    """The worlds of ``shards``; what ``folder`` lacks of their tokens is made, from pictures in changed light."""
+def seen_worlds(network: Mini, shards: Sequence[Path], folder: Path, seed: int) -> list[World]:
+    """The worlds of ``shards``; what ``folder`` lacks of what the network says of them is made, of pictures in changed
+    light."""
     folder.mkdir(parents=True, exist_ok=True)
-    lacking = [path for path in shards if not _tokens_path(folder, path).exists()]
-    with Progress("worlds' tokens", len(lacking)) as progress:
+    lacking = [path for path in shards if not _seen_path(folder, path).exists()]
+    with Progress("worlds seen", len(lacking)) as progress:
         for path in lacking:
             generator = torch.Generator().manual_seed(seed * 7919 + int(path.stem.removeprefix("shard")))
-            part = _tokens_path(folder, path).with_suffix(".part.npy")
-            np.save(part, _tokens_of(network, open_shard(path), generator))
-            os.replace(part, _tokens_path(folder, path))
+            part = _seen_path(folder, path).with_suffix(".part.npz")
+            np.savez(part, **_seen(network, open_shard(path), generator))
+            os.replace(part, _seen_path(folder, path))
             progress.step()
-    return [World(np.load(_tokens_path(folder, path), mmap_mode="r"), open_shard(path)) for path in shards]
+    return [World(**map_arrays(_seen_path(folder, path)), truth=open_shard(path)) for path in shards]
 
 
-def _tokens_path(folder: Path, shard: Path) -> Path:
-    return folder / f"{shard.stem}.npy"
+def _seen_path(folder: Path, shard: Path) -> Path:
+    return folder / f"{shard.stem}.npz"
 
 
 @torch.inference_mode()
-def _tokens_of(network: Mini, shard: Shard, generator: torch.Generator) -> np.ndarray:
-    return np.stack([_both_ways(network, torch.tensor(stop), generator) for stop in shard.rgb])
+def _seen(network: Mini, shard: Shard, generator: torch.Generator) -> dict[str, np.ndarray]:
+    tokens, measured = [], []
+    for rgb, intrinsics in zip(shard.rgb, shard.intrinsics, strict=True):
+        pictures = torch.tensor(rgb)
+        focal_px = torch.tensor(intrinsics[:, 0], dtype=torch.float32)
+        both = augment_light(torch.cat([pictures, pictures.flip(2)]), generator)
+        seen = looked_at(network, both, focal_px.repeat(2))
+        for rows, found in zip((tokens, measured), seen, strict=True):
+            rows.append(found.unflatten(0, (2, len(rgb))).half().numpy())
+    return {"tokens": np.stack(tokens), "measured": np.stack(measured)}
 
 
-def _both_ways(network: Mini, rgb: Tensor, generator: torch.Generator) -> np.ndarray:
-    """[N, H, W, 3] uint8 -> [2, N, Hp, Wp, C] float16."""
-    pictures = augment_light(torch.cat([rgb, rgb.flip(2)]), generator)
-    return unit_tokens(network, pictures).unflatten(0, (2, len(rgb))).half().numpy()
-
-
-def unit_tokens(network: Mini, pictures: Tensor) -> Tensor:
-    """[B, H, W, 3] in 0..255 -> [B, Hp, Wp, C] of unit length."""
+def looked_at(network: Mini, pictures: Tensor, focal_px: Tensor) -> tuple[Tensor, Tensor]:
+    """[B, H, W, 3] in 0..255 seen through ``focal_px`` [B] -> tokens [B, Hp, Wp, C] of unit length, and the share of a
+    patch's pixels in each depth bin, [B, D, Hp, Wp]."""
     with half_precision(pictures.device):
-        tokens = patch_tokens(network.trunk, normalise(pictures))
-    return functional.normalize(tokens.float(), dim=-1)
+        tokens, depth = network(normalise(pictures))
+    metric = with_rims(depth).numpy() * (focal_px / FOCAL_PX)[:, None, None].numpy()
+    return tokens, torch.from_numpy(depth_probability_from_metric(metric, tokens.shape[1:3], network.bev.bins))
 
 
 def draw_stops(
-    worlds: Sequence[World], dark: Tensor, recipe: Recipe, config: MiniConfig, generator: torch.Generator
+    worlds: Sequence[World],
+    dark: tuple[Tensor, Tensor],
+    recipe: Recipe,
+    config: MiniConfig,
+    generator: torch.Generator,
 ) -> Stops:
-    """Stops at random, each mirrored or not; at some cameras are missing, or black: ``dark`` [Hp, Wp, C]."""
+    """Stops at random, each mirrored or not; at some cameras are missing, or black: what is seen then is ``dark``,
+    tokens [Hp, Wp, C] and measured [D, Hp, Wp]."""
     a_world = len(worlds[0].truth.bev)
     where = torch.randint(len(worlds) * a_world, (recipe.stops,), generator=generator).tolist()
     turned = torch.rand(recipe.stops, generator=generator) < 0.5
@@ -126,19 +140,24 @@ def draw_stops(
     def column(name: str) -> Tensor:
         return torch.tensor(np.stack([getattr(world.truth, name)[stop] for world, stop in chosen]))
 
-    seen = [world.tokens[stop, int(mirror)] for (world, stop), mirror in zip(chosen, turned, strict=True)]
-    tokens = torch.tensor(np.stack(seen)).float()
+    ways = [(world, stop, int(mirror)) for (world, stop), mirror in zip(chosen, turned, strict=True)]
+    tokens, measured = (
+        torch.tensor(np.stack([getattr(world, name)[stop, way] for world, stop, way in ways])).float()
+        for name in ("tokens", "measured")
+    )
     chance = torch.rand(3, recipe.stops, tokens.shape[1], generator=generator)
     missing = (chance[0] < chance[1, :, :1]) & (chance[2, :, :1] < recipe.lost)
     black = chance[2, :, 1:2] < 0.5  # a camera that is missing gives black pictures, or the vehicle never had it
     size_px = config.height_px, config.width_px
     rigs = Rigs(column("intrinsics").float(), column("ego_from_cam").float(), size_px, config.patch_px)
     depth_m, bev, visible = column("depth_m").float(), column("bev").float(), column("visible")
+    unlit = (missing & black)[..., None, None, None]
     return Stops(
-        torch.where((missing & black)[..., None, None, None], dark, tokens),
+        torch.where(unlit, dark[0], tokens),
+        torch.where(unlit, dark[1], measured),
         mirrored(rigs, turned),
         ~(missing & ~black),
-        torch.where((missing & black)[..., None, None], torch.inf, _mirrored(depth_m, turned)),
+        torch.where(unlit[..., 0], torch.inf, _mirrored(depth_m, turned)),
         _mirrored(bev, turned),
         _mirrored(visible, turned),
     )
@@ -152,7 +171,7 @@ def _mirrored(x: Tensor, which: Tensor) -> Tensor:
 def loss_of(head: LiftSplat, stops: Stops, recipe: Recipe) -> tuple[Tensor, dict[str, Tensor]]:
     """The loss of a step and its figures."""
     with half_precision(stops.tokens.device):
-        logits, probability = lift_splat(head, stops.tokens, stops.rigs, stops.alive)
+        logits, probability = lift_splat(head, stops.tokens, stops.rigs, stops.alive, stops.measured)
     in_view = stops.visible & (stops.alive.all(dim=1)[:, None, None] | stops.rigs.in_view(head.grid, stops.alive))
     sums = {
         "bev": bev_cross_entropy(logits, stops.bev, in_view, recipe.bev_positive),
@@ -192,7 +211,10 @@ def train(
     stops = sum(len(world.truth.bev) for world in worlds)
     print(f"bev head: {sum(p.numel() for p in head.parameters()):,} parameters; {len(worlds)} worlds, {stops} stops")
     config = network.config
-    dark = unit_tokens(network, torch.zeros(1, config.height_px, config.width_px, 3)).detach()[0]
+    black = torch.zeros(1, config.height_px, config.width_px, 3)
+    with torch.inference_mode():
+        (tokens,), (measured,) = looked_at(network, black, torch.tensor([FOCAL_PX]))
+    dark = tokens.clone(), measured.clone()
     first, began, since = step, time.monotonic(), []
     generator = torch.Generator()
     while step < recipe.steps:
@@ -247,7 +269,7 @@ def main() -> int:
         recipe = load_settings(Recipe, args.config)
         torch.set_num_threads(recipe.threads)
         network, others = read_checkpoint(args.checkpoint, MINI)
-        worlds = token_worlds(network, shard_paths(args.pictures / RIGS)[: args.worlds], args.out / TOKENS, recipe.seed)
+        worlds = seen_worlds(network, shard_paths(args.pictures / RIGS)[: args.worlds], args.out / SEEN, recipe.seed)
         network.bev.requires_grad_(True)
         train(network, worlds, recipe, args.out, others=others)
     except AirsideError as error:

@@ -14,14 +14,13 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
-from torch.nn import functional
 
 from airside.config import RigConfig, load_rig
 from airside.engine.bundle import Manifest, open_bundle
 from airside.export import fold_normalisation, write_bundle
 from airside.export_fused import FusedGraph, write_fused
 from airside.fusion.bev_layers import network_rig
-from training.network import FOCAL_PX, IMAGE_MEAN, IMAGE_STD, Mini, MiniConfig
+from training.network import FOCAL_PX, IMAGE_MEAN, IMAGE_STD, Mini, MiniConfig, with_rims
 from training.start import NETWORK
 
 MINI = MiniConfig()
@@ -29,11 +28,7 @@ NAME, TRAINED_ON = "airside-mini", "airside apron simulator (training/apron)"
 
 
 class Exported(nn.Module):
-    """uint8 pictures in, tokens and depth out; mean and deviation folded into the first layers.
-
-    The decoder blurs a thing's edge into what is behind it, so every pixel of depth takes the nearest value of the 3x3
-    around it: a thing has its rim again, and what is wrong is wrong on the near side (eval/LOG.md).
-    """
+    """uint8 pictures in, tokens and depth with its rims out; mean and deviation folded into the first layers."""
 
     def __init__(self, network: Mini) -> None:
         super().__init__()
@@ -46,7 +41,7 @@ class Exported(nn.Module):
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """[N, H, W, 3] uint8 -> tokens [N, Hp, Wp, C] of unit length, depth [N, H / 2, W / 2] at ``FOCAL_PX``."""
         tokens, depth = self.network(images.permute(0, 3, 1, 2).float())
-        return tokens, -functional.max_pool2d(-depth[:, None], 3, stride=1, padding=1)[:, 0]
+        return tokens, with_rims(depth)
 
 
 def load_network(checkpoint: Path, config: MiniConfig = MINI) -> Mini:
@@ -92,7 +87,7 @@ def export(network: Mini, out: Path, name: str = NAME, trained_on: str = TRAINED
 def export_fused(network: Mini, rig: RigConfig, bundle: Path) -> None:
     """The vehicle's graph of ``network``, in float16, into ``bundle``; see :func:`airside.export_fused.write_fused`."""
     seen, _ = network_rig(rig.cameras, open_bundle(bundle).manifest)
-    fused = FusedGraph(Exported(network), network.bev, seen, gives_depth=True, precision="float16")
+    fused = FusedGraph(Exported(network), network.bev, seen, depth_focal_px=FOCAL_PX, precision="float16")
     print(f"{write_fused(fused, bundle)}: float16, {fused.cameras} cameras, {fused.attentions} attentions to fuse")
 
 

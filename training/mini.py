@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from airside.config import load_settings
 from airside.errors import AirsideError
-from airside.model.bev import SimpleBev
+from airside.model.bev import SimpleBev, depth_probability_from_metric
 from training.augment import augment_light
 from training.batched_lift import Rigs, lift_splat, mirrored, simple_bev
 from training.crops import cropped, majority
@@ -41,6 +41,7 @@ from training.network import (
     some_rig,
     told_unit_tokens,
     whiten_patch_embedding,
+    with_rims,
 )
 from training.pictures import FIRST_ASSET
 from training.pool import FAMILIES, Pool, Truth
@@ -177,7 +178,7 @@ def loss_of(
     loss = loss + recipe.depth_weight * depth_loss
     figures["depth"] = depth_loss
     if batch.rigs is not None:
-        bev_loss, bev_figures = _bev_losses(model, tokens, batch, recipe)
+        bev_loss, bev_figures = _bev_losses(model, tokens, depth.detach(), batch, recipe)
         loss = loss + bev_loss
         figures |= bev_figures
     return loss, {"loss": loss.detach(), **{name: value.detach() for name, value in figures.items()}}
@@ -216,22 +217,25 @@ def _depth_loss(depth: Tensor, truth: Truth, recipe: Recipe, max_m: float) -> Te
     return (error * weight).sum() / weight.sum().clamp_min(1)
 
 
-def _bev_losses(model: Model, tokens: Tensor, batch: Batch, recipe: Recipe) -> tuple[Tensor, dict[str, Tensor]]:
+def _bev_losses(
+    model: Model, tokens: Tensor, depth: Tensor, batch: Batch, recipe: Recipe
+) -> tuple[Tensor, dict[str, Tensor]]:
     assert batch.rigs is not None
     head, (stops, cameras) = model.network.bev, batch.alive.shape
-    seen = tokens[-stops * cameras :].unflatten(0, (stops, cameras))
+    seen, told = (x[-stops * cameras :].unflatten(0, (stops, cameras)) for x in (tokens, with_rims(depth)))
+    metres = (batch.rigs.intrinsics[..., 0] / FOCAL_PX)[..., None, None]
+    measured = depth_probability_from_metric(told * metres, batch.rigs.patch_grid, head.bins)
     with half_precision(tokens.device):
-        logits, probability = lift_splat(head, seen, batch.rigs, batch.alive)
+        logits, probability = lift_splat(head, seen, batch.rigs, batch.alive, measured)
         few = slice(COMPARED)
         compared = simple_bev(model.simple_bev, seen[few], batch.rigs.of(few), batch.alive[few])
     in_view = batch.visible & (batch.alive.all(dim=1)[:, None, None] | batch.rigs.in_view(head.grid, batch.alive))
     depth_m = batch.truth.depth_m[-stops * cameras :].unflatten(0, (stops, cameras)).float()
-    depth_m = depth_m * (batch.rigs.intrinsics[..., 0] / FOCAL_PX)[..., None, None]
     bev, compared_loss = (
         _mean(bev_cross_entropy(said, batch.bev[: len(said)], in_view[: len(said)], recipe.bev_positive))
         for said in (logits, compared)
     )
-    bins = _mean(depth_bin_cross_entropy(probability.float(), depth_m, head.bins))
+    bins = _mean(depth_bin_cross_entropy(probability.float(), depth_m * metres, head.bins))
     figures = {"bev": bev, "simple_bev": compared_loss, "bins": bins}
     for name, said in (("iou", logits), ("simple_iou", compared)):
         ious = intersection_over_union(said.detach(), batch.bev[: len(said)], in_view[: len(said)])

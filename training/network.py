@@ -133,6 +133,12 @@ class Mini(nn.Module):
         return functional.normalize(last.float(), dim=-1), self.depth(levels).float()
 
 
+def with_rims(depth: Tensor) -> Tensor:
+    """``depth`` [B, H, W], each pixel the nearest of the 3x3 around it: the decoder blurs a thing's edge into what is
+    behind it. So a thing has its rim again, and what is wrong is wrong on the near side (eval/LOG.md)."""
+    return -functional.max_pool2d(-depth[:, None], 3, stride=1, padding=1)[:, 0]
+
+
 def bev_shape(config: MiniConfig) -> dict[str, Any]:
     """What the heads of ``config`` are built with."""
     return {"grid": config.bev_grid, "channels": config.bev_channels}

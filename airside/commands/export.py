@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
         )
     if rig is not None:
         seen, _ = network_rig(rig.cameras, open_bundle(args.out).manifest)
-        fused = FusedGraph(TokensGraph(backbone, feature), None, seen, gives_depth=False, precision=args.precision)
+        fused = FusedGraph(TokensGraph(backbone, feature), None, seen, depth_focal_px=None, precision=args.precision)
         folder = write_fused(fused, args.out)
         print(
             f"{folder}: {args.precision}, {fused.cameras} cameras, {fused.attentions} attentions to fuse; on the "

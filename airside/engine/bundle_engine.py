@@ -13,7 +13,7 @@ from airside.engine.engine import BevMaps, NetworkOutput
 from airside.errors import CorruptError, InputError, MismatchError, UsageError
 from airside.geometry.bev_view import BevView
 
-BEV_INPUTS = ("tokens", "rays", "patch", "depth_bin", "cell")
+BEV_INPUTS = ("tokens", "rays", "measured", "patch", "depth_bin", "cell")
 BEV_OUTPUTS = ("bev", "depth_probability")
 
 
@@ -67,7 +67,7 @@ class BundleEngine:
                 )
         return NetworkOutput(np.asarray(found["tokens"], np.float32), depth)
 
-    def bev(self, tokens: np.ndarray, view: BevView) -> BevMaps:
+    def bev(self, tokens: np.ndarray, view: BevView, measured: np.ndarray | None = None) -> BevMaps:
         spec, table = self._manifest.bev, view.table
         if self._bev is None or spec is None:
             raise UsageError(f"the model {self._manifest.name} has no bird's-eye view; give another with --model")
@@ -79,9 +79,15 @@ class BundleEngine:
         wanted = (table.cameras, *self._manifest.grid, self._manifest.token_width)
         if tokens.shape != wanted:
             raise MismatchError(f"tokens: this rig's bird's-eye view wants {list(wanted)}, got {list(tokens.shape)}")
-        values = (tokens.astype(np.float32, copy=False), view.rays, table.patch, table.depth_bin, table.cell)
+        bins = (table.cameras, spec.bins.count, *self._manifest.grid)
+        if measured is None:
+            measured = np.zeros(bins, np.float32)
+        elif measured.shape != bins or measured.dtype != np.float32:
+            raise MismatchError(f"measured: wanted {list(bins)} float32, got {list(measured.shape)} {measured.dtype}")
+        whole = (tokens.astype(np.float32, copy=False), view.rays, measured)
+        values = (*whole, table.patch, table.depth_bin, table.cell)
         layers, probability = self._bev(dict(zip(BEV_INPUTS, values, strict=True)), BEV_OUTPUTS)
-        shapes = (len(spec.layers), *spec.grid.shape), (table.cameras, spec.bins.count, *self._manifest.grid)
+        shapes = (len(spec.layers), *spec.grid.shape), bins
         if (layers.shape, probability.shape) != shapes:
             raise CorruptError(
                 f"{self._path / 'bev.onnx'} gives {list(layers.shape)} and {list(probability.shape)}, its manifest "

@@ -47,10 +47,14 @@ class Engine(Protocol):
         """The same pass, with everything the network gives."""
         ...
 
-    def bev(self, tokens: np.ndarray, view: BevView) -> BevMaps:
+    def bev(self, tokens: np.ndarray, view: BevView, measured: np.ndarray | None = None) -> BevMaps:
         """The bird's-eye view of :meth:`outputs`' tokens [N, Hp, Wp, C], seen by the N cameras of ``view``.
 
+        ``measured`` [N, D, Hp, Wp] float32: the share of a patch's pixels in each of ``manifest.bev.bins`` by their
+        metric depth (:func:`airside.geometry.lift_map.depth_probability_from_metric`), zeros where nothing is known of
+        it; ``None``: nowhere.
+
         Raises :class:`airside.errors.UsageError` where the bundle has none, :class:`airside.errors.MismatchError` where
-        tokens or view are not of its grid, bins and patches.
+        tokens, view or measured are not of its grid, bins and patches.
         """
         ...

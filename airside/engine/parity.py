@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from airside.engine.bundle import Manifest
 from airside.engine.engine import Engine
 from airside.errors import CorruptError
 from airside.geometry.bev_view import BevView
+from airside.geometry.lift_map import depth_probability_from_metric
 from airside.geometry.splat_table import SplatTable
 
 TOLERANCE = 1e-3  # of float32; of metres relative; of a unit token's component and of a probability absolute
@@ -60,6 +62,12 @@ def load_outputs(path: Path, manifest: Manifest) -> StoredOutputs:
     return StoredOutputs(images, outputs, view)
 
 
+def measured_for(outputs: Mapping[str, np.ndarray], view: BevView) -> np.ndarray | None:
+    """What the bird's-eye view of stored ``outputs`` is given as measured: their depth as if it were metric."""
+    table = view.table
+    return depth_probability_from_metric(outputs["depth"], table.patch_grid, table.bins) if "depth" in outputs else None
+
+
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """One output beside its stored reference. NaN where either holds one; infinite (cosine -1) where shapes differ.
@@ -84,7 +92,7 @@ def compare(engine: Engine, stored: StoredOutputs) -> tuple[Comparison, ...]:
     )
     came: dict[str, np.ndarray | None] = {"tokens": found.tokens, "depth": found.depth}
     if stored.view is not None:
-        maps = engine.bev(stored.outputs["tokens"], stored.view)
+        maps = engine.bev(stored.outputs["tokens"], stored.view, measured_for(stored.outputs, stored.view))
         came |= {"bev": maps.layers, "depth_probability": maps.depth_probability}
     compared = {name: comparison_of(name, came[name], wanted) for name, wanted in stored.outputs.items()}
     for name, value in (("tokens", tokens), ("tokens", alone.tokens), ("depth", alone.depth)):

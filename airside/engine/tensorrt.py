@@ -80,9 +80,11 @@ class TensorRtEngine:
         depth = self._found.get("depth")
         return NetworkOutput(self._found["tokens"][:count].copy(), None if depth is None else depth[:count].copy())
 
-    def bev(self, tokens: np.ndarray, view: BevView) -> BevMaps:
-        """Of the latest pass. Raises :class:`MismatchError` when ``tokens`` are not its tokens, or ``view`` is another
-        rig's."""
+    def bev(self, tokens: np.ndarray, view: BevView, measured: np.ndarray | None = None) -> BevMaps:
+        """Of the latest pass, which has measured depth itself.
+
+        Raises :class:`MismatchError` when ``tokens`` are not its tokens, or ``view`` is another rig's.
+        """
         baked = self._fused.stored.view
         if baked is None:
             raise UsageError(f"the model {self._manifest.name} has no bird's-eye view; give another with --model")

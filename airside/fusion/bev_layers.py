@@ -17,7 +17,7 @@ from airside.errors import UsageError
 from airside.fusion.mounted import mounted_view
 from airside.geometry.bev_grid import BevGrid
 from airside.geometry.bev_view import BevView, bev_view, observed_only
-from airside.geometry.lift_map import lift_map, reach_map
+from airside.geometry.lift_map import depth_probability_from_metric, lift_map, reach_map
 from airside.geometry.splat_table import NetworkRig
 
 
@@ -79,6 +79,20 @@ def network_rig(cameras: Sequence[CameraConfig], manifest: Manifest) -> tuple[Ne
         views.append(mounted_view(camera, blank.shape, net))
     rig = NetworkRig([view.network for view in views], [view.ego_from_cam for view in views], manifest.patch_px)
     return rig, np.stack([view.observed for view in views])
+
+
+def measured_depth(depth_m: Sequence[np.ndarray | None], manifest: Manifest) -> np.ndarray | None:
+    """What the bird's-eye network is told of metric depth [Hd, Wd], of each camera (``None``: nothing was measured):
+    [N, D, Hp, Wp] float32; ``None`` where no camera has any. For a model with a bird's-eye view."""
+    spec, (rows, columns) = manifest.bev, manifest.grid
+    assert spec is not None
+    measured = np.zeros((len(depth_m), spec.bins.count, rows, columns), np.float32)
+    there = [number for number, depth in enumerate(depth_m) if depth is not None]
+    if not there:
+        return None
+    known = np.stack([depth for depth in depth_m if depth is not None])
+    measured[there] = depth_probability_from_metric(known, (rows, columns), spec.bins)
+    return measured
 
 
 def bev_layers(maps: BevMaps, spec: BevSpec, above: BevView, ood_score: np.ndarray) -> BevLayers:

@@ -85,10 +85,12 @@ def depth_probability_from_metric(depth_m: np.ndarray, patch_grid: tuple[int, in
     position = np.interp(depth[inside], centres, np.arange(bins.count))
     below = np.floor(position).astype(np.int64)
     share_above = position - below
+    shape = (cameras, bins.count, rows, columns)
     patch = (v // (height // rows), u // (width // columns))
-    mass = np.zeros((cameras, bins.count, rows, columns))
-    np.add.at(mass, (camera, below, *patch), 1 - share_above)
-    np.add.at(mass, (camera, np.minimum(below + 1, bins.count - 1), *patch), share_above)
+    mass = np.zeros(int(np.prod(shape)))
+    for at, share in ((below, 1 - share_above), (np.minimum(below + 1, bins.count - 1), share_above)):
+        mass += np.bincount(np.ravel_multi_index((camera, at, *patch), shape), share, len(mass))
+    mass = mass.reshape(shape)
     pixels = measured.reshape(cameras, rows, height // rows, columns, width // columns).sum(axis=(2, 4))
     mass /= np.maximum(pixels, 1)[:, None]
     return mass.astype(np.float32)

@@ -24,6 +24,8 @@ from airside.geometry.splat_table import (
 )
 from airside.model.splat import BAGS, Splat, SplatPath
 
+MISMEASURED = 0.02  # likelihood of a bin that no pixel was measured in; chosen on development worlds (eval/LOG.md)
+
 
 class BevOutput(NamedTuple):
     """What a bird's-eye head says: logits, and the depth it lifted with (``None`` where the lift knows no depth)."""
@@ -130,17 +132,19 @@ class LiftSplat(BevHead):
         self.register_buffer("rays", torch.tensor(self.rig.ray_features()), persistent=False)
         self.splat = Splat(build_splat_table(self.rig, self.grid, self.bins, self.height_range_m), self.path)
 
-    def forward(self, tokens: Tensor, depth: Tensor | None = None) -> BevOutput:
+    def forward(self, tokens: Tensor, depth: Tensor | None = None, measured: Tensor | None = None) -> BevOutput:
         """tokens [B, N, Hp, Wp, C] -> ``layers`` [B, L, X, Y] logits and ``depth_probability`` [B, N, D, Hp, Wp].
 
-        ``depth`` [B, N, H, W] or [B, N, Hp, Wp], metres along the optical axis (lidar, Metric3D, a depth head), takes
-        the place of the predicted distribution; where it is missing (NaN, infinite, not positive) or outside the bins,
-        nothing is lifted. Raises :class:`MismatchError` on shapes that are not the rig's, :class:`InputError` on tokens
-        that are not finite.
+        ``measured`` [B, N, D, Hp, Wp]: see :func:`with_measured`. ``depth`` [B, N, H, W] or [B, N, Hp, Wp], metres
+        along the optical axis (lidar, Metric3D, a depth head), takes the place of the predicted distribution; where it
+        is missing (NaN, infinite, not positive) or outside the bins, nothing is lifted. Raises :class:`MismatchError`
+        on shapes that are not the rig's, :class:`InputError` on tokens that are not finite.
         """
         self._check(tokens)
         if depth is None:
             probability = self.depth_probability(tokens, self.rays.expand(*tokens.shape[:-1], -1))
+            if measured is not None:
+                probability = with_measured(probability, measured)
         else:
             if depth.ndim != 4 or depth.shape[:2] != tokens.shape[:2]:
                 raise MismatchError(f"depth: wanted {list(tokens.shape[:2])} pictures [B, N], got {list(depth.shape)}")
@@ -153,6 +157,17 @@ class LiftSplat(BevHead):
         return logits.softmax(dim=-1).movedim(-1, -3)
 
 
+def with_measured(probability: Tensor, measured: Tensor) -> Tensor:
+    """What a head tells of depth, ``probability`` [..., D, Hp, Wp], and what a depth branch ``measured``, as one
+    distribution over D.
+
+    ``measured`` is the share of a patch's pixels in each bin (:func:`depth_probability_from_metric`). The product of
+    the two, as of a prior and a likelihood; a patch that nothing was measured of keeps what the head told.
+    """
+    joint = probability * (measured + MISMEASURED)
+    return joint / joint.sum(dim=-3, keepdim=True)
+
+
 class RigInputs(nn.Module):
     """A trained :class:`LiftSplat` whose rig is an input, for a bundle that serves every vehicle: a new calibration
     then needs no new export. It sums with a Scatter, which onnxruntime runs and TensorRT refuses (``with_path``)."""
@@ -162,12 +177,13 @@ class RigInputs(nn.Module):
         self.head = head
 
     def forward(
-        self, tokens: Tensor, rays: Tensor, patch: Tensor, depth_bin: Tensor, cell: Tensor
+        self, tokens: Tensor, rays: Tensor, measured: Tensor, patch: Tensor, depth_bin: Tensor, cell: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """tokens [N, Hp, Wp, C], rays [N, Hp, Wp, 3], and the columns [P] of the rig's :class:`SplatTable` -> the
-        probability of every layer [L, X, Y], and that of depth [N, D, Hp, Wp]."""
+        """tokens [N, Hp, Wp, C], rays [N, Hp, Wp, 3], measured [N, D, Hp, Wp] (:func:`with_measured`), and the columns
+        [P] of the rig's :class:`SplatTable` -> the probability of every layer [L, X, Y], and that of depth [N, D, Hp,
+        Wp]."""
         head, grid = self.head, self.head.grid
-        probability = head.depth_probability(tokens, rays)
+        probability = with_measured(head.depth_probability(tokens, rays), measured)
         of_patch = probability.movedim(-3, -1).flatten(0, 2)
         rows = head.adapter(tokens).flatten(0, 2)[patch] * of_patch[patch, depth_bin][:, None]
         cells = rows.new_zeros(grid.cells, head.channels).index_add(0, cell, rows)

@@ -71,7 +71,7 @@ class MiniFeatures:
     def outputs(self, images: np.ndarray) -> NetworkOutput:
         return NetworkOutput(self.tokens(images), None)
 
-    def bev(self, tokens: np.ndarray, view: BevView) -> BevMaps:
+    def bev(self, tokens: np.ndarray, view: BevView, measured: np.ndarray | None = None) -> BevMaps:
         raise UsageError("features have no bird's-eye view")
 
     def _last_keys(self, pictures):  # type: ignore[no-untyped-def]

@@ -78,7 +78,7 @@ def ran(model: onnx.ModelProto, images: np.ndarray) -> list[np.ndarray]:
 
 
 def graph(cameras: int, precision: str = "float32") -> FusedGraph:
-    return FusedGraph(Deep().eval(), head(), rig(cameras), gives_depth=True, precision=precision)  # type: ignore[arg-type]
+    return FusedGraph(Deep().eval(), head(), rig(cameras), depth_focal_px=98.0, precision=precision)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("cameras", "precision", "tolerance"), [(1, "float32", 1e-4), (3, "float16", 0.02)])
@@ -109,7 +109,7 @@ def test_weights_are_half_and_pixels_are_not() -> None:
 def test_folding_leaves_the_original_alone_and_happens_once() -> None:
     network = random_backbone(NAME, image_size=(28, 56), **TINY)
     before = {key: value.clone() for key, value in network.state_dict().items()}
-    FusedGraph(TokensGraph(network, FeatureSpec()), None, rig(1), gives_depth=False, precision="float32")
+    FusedGraph(TokensGraph(network, FeatureSpec()), None, rig(1), depth_focal_px=None, precision="float32")
     assert all((network.state_dict()[key] == value).all() for key, value in before.items())
     fold_for_export(network.network)
     with pytest.raises(UsageError, match="folded already"):
@@ -230,10 +230,10 @@ def test_a_graph_of_other_weights_is_refused(bundle: Path, tmp_path: Path) -> No
     shutil.rmtree(tmp_path / "bundle" / "fused")
     with pytest.raises(UnavailableError, match="no graph for a vehicle"):
         open_fused(open_bundle(tmp_path / "bundle"))
-    other = FusedGraph(Deep(seed=7).eval(), head(), rig(3), gives_depth=True, precision="float16")
+    other = FusedGraph(Deep(seed=7).eval(), head(), rig(3), depth_focal_px=98.0, precision="float16")
     with pytest.raises(MismatchError, match="tokens is not the bundle's"):
         write_fused(other, tmp_path / "bundle")
-    shallow = FusedGraph(Deep().tokens, None, rig(3), gives_depth=False, precision="float16")
+    shallow = FusedGraph(Deep().tokens, None, rig(3), depth_focal_px=None, precision="float16")
     with pytest.raises(MismatchError, match="the graph gives tokens, the bundle tokens, depth, bev"):
         write_fused(shallow, tmp_path / "bundle")
     assert sorted(p.name for p in (tmp_path / "bundle").iterdir()) == sorted(

@@ -23,10 +23,12 @@ from airside.enrolment.enrol import enrol
 from airside.enrolment.support import SupportImage, mask_from_box
 from airside.errors import MismatchError, UsageError
 from airside.geometry.bev_view import BevView
+from airside.geometry.lift_map import depth_probability_from_metric
 from airside.messages import Frame, FrameBundle, HealthState, Kind, RangeSource, Sighting, TickRecord
 from airside.ood.scoring import METHODS
 from airside.perception import CameraView
 from airside.pipeline import Pipeline, Tick
+from airside.workload import Workload
 from tests.builders import TINY_BEV, apron_like_picture, taught_bank, tiny_bundle
 
 RED, EMPTY = (200, 40, 30), None
@@ -321,6 +323,10 @@ class _BrokenEngine:
 
     def __init__(self, engine: OnnxEngine, what: str) -> None:
         self.engine, self.what, self.calls = engine, what, 0
+        self.measured: list[np.ndarray | None] = []
+
+    def tokens(self, images: np.ndarray) -> np.ndarray:
+        return self.engine.tokens(images)
 
     @property
     def manifest(self) -> Manifest:
@@ -330,8 +336,9 @@ class _BrokenEngine:
         self.calls += 1
         return self._spoilt(self.engine.outputs(images))
 
-    def bev(self, tokens: np.ndarray, view: BevView) -> BevMaps:
-        return self._spoilt(self.engine.bev(tokens, view))
+    def bev(self, tokens: np.ndarray, view: BevView, measured: np.ndarray | None = None) -> BevMaps:
+        self.measured.append(measured)
+        return self._spoilt(self.engine.bev(tokens, view, measured))
 
     def _spoilt(self, found: Any) -> Any:
         if self.calls != 2 or not hasattr(found, self.what):
@@ -347,6 +354,21 @@ def test_the_birds_eye_view_is_made_every_so_many_ticks(full: Made) -> None:
     assert ["bev" in tick.timing_ms for tick in ticks] == [True, False, False, True, False]
     assert ticks[0].bev is ticks[1].bev is ticks[2].bev is not None
     assert ticks[3].bev is ticks[4].bev is not ticks[2].bev
+
+
+def test_the_birds_eye_view_is_told_the_depth_that_was_measured_in_its_tick(full: Made) -> None:
+    engine = _BrokenEngine(full.engine, "nothing")
+    pipeline = _OneCamera(engine, full.store, site=SiteConfig(bev_every=1), mount=MOUNT)
+    _, view = pipeline.see_one(_frame(RED, 0))
+    assert view.depth_m is not None
+    spec = full.engine.manifest.bev
+    assert spec is not None
+    wanted = depth_probability_from_metric(view.depth_m[None], full.engine.manifest.grid, spec.bins)
+    assert wanted.sum() > 0
+    np.testing.assert_array_equal(engine.measured[0], wanted)
+    bundle = FrameBundle(1_000_000_000, (replace(_frame(RED, 1), index=9, capture_ns=1_000_000_000),))
+    pipeline.tick(bundle, Workload(depth=False))
+    assert engine.measured[1] is None
 
 
 @pytest.mark.parametrize("what", ["tokens", "depth"])

@@ -15,7 +15,7 @@ from torch.nn import functional
 from airside.errors import MismatchError, UsageError
 from airside.geometry.splat_table import NetworkRig
 from airside.model.backbone import Backbone, load_backbone, random_backbone
-from airside.model.bev import BevOutput, LiftSplat
+from airside.model.bev import BevOutput, LiftSplat, depth_probability_from_metric
 from airside.model.dpt import DptDecoder
 from airside.model.features import FeatureSpec
 from airside.model.layouts import read_weights
@@ -91,7 +91,7 @@ class MultiTask(nn.Module):
             at_one_focal = self.depth(levels).float().unflatten(0, (samples, cameras))
             # A lens k times as long shows a thing k times as far: Metric3D, arXiv 2307.10984, section 3.2.
             depth_m = at_one_focal * (focal_px / self.recipe.depth.focal_px)[:, :, None, None]
-        bev = None if self.bev is None else self._lift(tokens, rigs)
+        bev = None if self.bev is None else self._lift(tokens, rigs, depth_m)
         return Outputs(tokens, self.assets(unit[asked]), self.families(unit), depth_m, bev)
 
     def __str__(self) -> str:
@@ -102,12 +102,19 @@ class MultiTask(nn.Module):
         what = str(self.adapter) if self.adapter is not None else f"{name}, {mode}: {own:,} trainable parameters"
         return f"{what}; heads: {heads:,}"
 
-    def _lift(self, tokens: Tensor, rigs: Sequence[NetworkRig]) -> BevOutput:
-        """Each sample through the tables of its own rig."""
+    def _lift(self, tokens: Tensor, rigs: Sequence[NetworkRig], depth_m: Tensor | None) -> BevOutput:
+        """Each sample through the tables of its own rig, by what is told and what is measured, as a bundle does."""
+        assert self.bev is not None
+        measured = None
+        if depth_m is not None:
+            measured = depth_probability_from_metric(depth_m.detach(), rigs[0].patch_grid, self.bev.bins)
         groups: dict[NetworkRig, list[int]] = {}
         for sample, rig in enumerate(rigs):
             groups.setdefault(rig, []).append(sample)
-        parts = [self._head(rig)(tokens[members]) for rig, members in groups.items()]
+        parts = [
+            self._head(rig)(tokens[members], measured=None if measured is None else measured[members])
+            for rig, members in groups.items()
+        ]
         back = torch.tensor([s for members in groups.values() for s in members], device=tokens.device).argsort()
         layers, probability = (torch.cat(column)[back] for column in zip(*parts, strict=True))
         return BevOutput(layers, probability)

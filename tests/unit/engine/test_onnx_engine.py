@@ -139,6 +139,19 @@ def test_any_rig_gives_a_birds_eye_view(full: OnnxEngine, cameras: int) -> None:
     np.testing.assert_allclose(maps.layers[0].ravel(), 1 - np.exp(-mass), atol=1e-5)
 
 
+def test_a_birds_eye_view_is_told_what_depth_measured(full: OnnxEngine) -> None:
+    tokens, view = full.tokens(_noise(2)), tiny_view(2)
+    measured = np.zeros((2, 4, 4, 7), np.float32)
+    told = full.bev(tokens, view)
+    np.testing.assert_array_equal(full.bev(tokens, view, measured).layers, told.layers)
+    measured[1, 2] = 1.0
+    found = full.bev(tokens, view, measured)
+    np.testing.assert_array_equal(found.depth_probability[0], told.depth_probability[0])
+    assert (found.depth_probability[1, 2] > told.depth_probability[1, 2]).all()
+    with pytest.raises(MismatchError, match=r"measured: wanted \[2, 4, 4, 7\] float32, got \[1, 4, 4, 7\] float32"):
+        full.bev(tokens, view, measured[:1])
+
+
 def test_a_birds_eye_view_is_refused_where_there_is_none(engine: OnnxEngine) -> None:
     with pytest.raises(UsageError, match="tiny-0 has no bird's-eye view; give another with --model"):
         engine.bev(engine.tokens(_noise(1)), tiny_view())

@@ -63,7 +63,7 @@ class FakeEngine:
         tokens[0, 0, 0, :2] = _key(images)
         return tokens
 
-    def bev(self, tokens: np.ndarray, view: BevView) -> BevMaps:
+    def bev(self, tokens: np.ndarray, view: BevView, measured: np.ndarray | None = None) -> BevMaps:
         assert view.table.cameras == len(tokens)
         said = self._saying(self._frames[int(tokens[0, 0, 0, 0]), int(tokens[0, 0, 0, 1])])
         return BevMaps(said.astype(np.float32), np.zeros(1, np.float32))
@@ -238,12 +238,13 @@ def test_simple_bev_on_the_same_tokens(tmp_path: Path) -> None:
 
     head = _simple_bev(tmp_path / "head.safetensors", heights_m=(0.0, 1.0))
     tokens = np.random.default_rng(0).normal(size=(CAMERAS, 4, 7, CHANNELS)).astype(np.float32)
-    found = simple_bev_head(tmp_path / "head.safetensors", SMALL_RIG, MANIFEST)(tokens)
+    seen = NetworkOutput(tokens, None)
+    found = simple_bev_head(tmp_path / "head.safetensors", SMALL_RIG, MANIFEST)(seen)
     kept = {f"simple_bev.{name}": value for name, value in head.state_dict().items()} | {
         "families.weight": torch.ones(2)
     }
     save_file(kept, tmp_path / "kept.safetensors")
-    np.testing.assert_array_equal(simple_bev_head(tmp_path / "kept.safetensors", SMALL_RIG, MANIFEST)(tokens), found)
+    np.testing.assert_array_equal(simple_bev_head(tmp_path / "kept.safetensors", SMALL_RIG, MANIFEST)(seen), found)
     with torch.inference_mode():
         wanted = head(torch.from_numpy(tokens)[None]).layers[0].sigmoid().numpy()
     np.testing.assert_allclose(found, wanted, atol=1e-6)
@@ -355,7 +356,7 @@ class SeesColour(FakeEngine):
         self.seen.append(images)
         return np.zeros((len(images), 4, 7, CHANNELS), np.float32)
 
-    def bev(self, tokens: np.ndarray, view: BevView) -> BevMaps:
+    def bev(self, tokens: np.ndarray, view: BevView, measured: np.ndarray | None = None) -> BevMaps:
         layers = FRAMES[0].layers.astype(np.float32)
         if self.blind[0]:
             layers[0] = 0

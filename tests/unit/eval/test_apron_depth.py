@@ -60,7 +60,7 @@ class FakeEngine:
     def tokens(self, images: np.ndarray) -> np.ndarray:
         raise NotImplementedError
 
-    def bev(self, tokens: np.ndarray, view: BevView) -> BevMaps:
+    def bev(self, tokens: np.ndarray, view: BevView, measured: np.ndarray | None = None) -> BevMaps:
         raise NotImplementedError
 
 

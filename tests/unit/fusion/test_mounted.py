@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,7 @@ from airside.cameras.fit import fit_to_network
 from airside.config import CameraConfig, MountConfig
 from airside.engine.bundle import Manifest, open_bundle
 from airside.errors import MismatchError, UsageError
-from airside.fusion.bev_layers import rig_above
+from airside.fusion.bev_layers import measured_depth, rig_above
 from airside.fusion.mounted import ego_rays, mounted_view
 from airside.geometry.bev_view import observed_only
 from tests.builders import tiny_bundle, tiny_view
@@ -75,3 +77,13 @@ def test_only_what_is_observed_is_lifted() -> None:
         assert np.array_equal(getattr(left, name), getattr(view.table, name)[kept])
     with pytest.raises(UsageError, match="no observed patch"):
         observed_only(view, np.zeros((2, 4, 7), bool))
+
+
+def test_a_camera_without_depth_measures_nothing(tmp_path: Path) -> None:
+    manifest = open_bundle(tiny_bundle(tmp_path / "model", depth=True, bev=True)).manifest
+    depth_m = np.full((8, 14), 7.0, np.float32)
+    measured = measured_depth([None, depth_m, None], manifest)
+    assert measured is not None
+    assert (measured.shape, measured.dtype) == ((3, 4, 4, 7), np.float32)
+    np.testing.assert_allclose(measured.sum(axis=1), np.array([0, 1, 0])[:, None, None] * np.ones((3, 4, 7)))
+    assert measured_depth([None, None], manifest) is None

@@ -16,7 +16,7 @@ from airside.geometry.bev_grid import BevGrid
 from airside.geometry.camera_model import PinholeCamera
 from airside.geometry.splat_table import DepthBins, NetworkRig, build_splat_table
 from airside.geometry.transforms import RigidTransform, ego_from_mounted_cam
-from airside.model.bev import BevDecoder, LiftSplat, RigInputs, SimpleBev, depth_probability_from_metric
+from airside.model.bev import MISMEASURED, BevDecoder, LiftSplat, RigInputs, SimpleBev, depth_probability_from_metric
 from airside.model.splat import Splat
 
 CAMERA = PinholeCamera(fx=28.0, fy=28.0, cx=34.5, cy=20.5, width=70, height=42)
@@ -288,10 +288,24 @@ def test_a_head_whose_rig_is_an_input_says_the_same() -> None:
     for rig, seen in ((RIG, tokens), (other, tokens_of(other, batch=1))):
         table = build_splat_table(rig, GRID, BINS)
         columns = (torch.tensor(column) for column in (table.patch, table.depth_bin, table.cell))
-        layers, probability = graph(seen[0], torch.tensor(rig.ray_features()), *columns)
-        wanted = head.with_rig(rig)(seen)
+        measured = torch.rand(1, *head.with_rig(rig)(seen).depth_probability.shape[1:])
+        layers, probability = graph(seen[0], torch.tensor(rig.ray_features()), measured[0], *columns)
+        wanted = head.with_rig(rig)(seen, measured=measured)
         torch.testing.assert_close(layers, wanted.layers[0].sigmoid())
         torch.testing.assert_close(probability, wanted.depth_probability[0])
+
+
+def test_what_was_measured_of_a_patch_decides_where_the_head_allows_it() -> None:
+    head, tokens = lift_splat(), tokens_of(batch=1)
+    told = head(tokens).depth_probability
+    measured = torch.zeros_like(told)
+    measured[:, 0, 1] = 1.0  # all of the first camera in the second bin
+    found = head(tokens, measured=measured).depth_probability
+    torch.testing.assert_close(found[:, 1], told[:, 1])  # nothing was measured there
+    prior, other = told[:, 0, 1], told[:, 0, 2]
+    wanted = prior * (1 + MISMEASURED) / (prior * (1 + MISMEASURED) + (1 - prior) * MISMEASURED)  # Bayes
+    torch.testing.assert_close(found[:, 0, 1], wanted)
+    torch.testing.assert_close(found[:, 0, 2], other / (1 - prior) * (1 - wanted))
 
 
 def test_depth_follows_the_lens_and_the_mounting() -> None:

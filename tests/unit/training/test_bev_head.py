@@ -9,21 +9,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch.nn import functional
 
 from airside.errors import InputError, MismatchError
+from airside.geometry.lift_map import depth_probability_from_metric
 from tests.mini_data import TINY, write_world
 from training import bev_head
-from training.bev_head import Recipe, World, draw_stops, loss_of, read_checkpoint, token_worlds, train
+from training.bev_head import Recipe, World, draw_stops, loss_of, read_checkpoint, seen_worlds, train
 from training.logbook import CHECKPOINT
 from training.multitask.shards import shard_paths
-from training.network import Mini, normalise, patch_tokens
+from training.network import FOCAL_PX, Mini, normalise, with_rims
 from training.pictures import RIGS
 
 SHORT = Recipe(
     steps=6, stops=3, learning_rate=0.01, weight_decay=0.01, warmup=2, ema=0.9, bins_weight=0.05,
     bev_positive=(2.5, 1.0, 3.0), lost=0.5, seed=1, threads=1,
 )  # fmt: skip
+DARK = torch.zeros(4, 5, 32), torch.zeros(41, 4, 5)
 
 
 @pytest.fixture
@@ -46,28 +47,34 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 def worlds(network: Mini, shards: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[World]:
     """Of pictures in the light they have."""
     monkeypatch.setattr(bev_head, "augment_light", lambda pictures, _: pictures.float())
-    return token_worlds(network, shards, tmp_path / "tokens", 1)
+    return seen_worlds(network, shards, tmp_path / "seen", 1)
 
 
-def test_tokens_are_those_of_the_pictures_and_of_their_mirror_images(network: Mini, worlds: list[World]) -> None:
-    rgb = torch.tensor(worlds[1].truth.rgb[1])
+def test_what_is_seen_is_what_the_network_says_of_the_pictures_and_of_their_mirror_images(
+    network: Mini, worlds: list[World]
+) -> None:
+    rgb, focal_px = torch.tensor(worlds[1].truth.rgb[1]), worlds[1].truth.intrinsics[1, :, 0]
     for way, pictures in enumerate((rgb, rgb.flip(2))):
-        wanted = functional.normalize(patch_tokens(network.trunk, normalise(pictures)), dim=-1)
-        torch.testing.assert_close(torch.tensor(worlds[1].tokens[1, way]).float(), wanted, atol=0.02, rtol=0)
+        tokens, depth = network(normalise(pictures))
+        torch.testing.assert_close(torch.tensor(worlds[1].tokens[1, way]).float(), tokens, atol=0.02, rtol=0)
+        metric = with_rims(depth).numpy() * (focal_px / FOCAL_PX)[:, None, None]
+        measured = depth_probability_from_metric(metric, (4, 5), network.bev.bins)
+        assert measured.sum() > 0
+        near = np.abs(worlds[1].measured[1, way].astype(np.float32) - measured).sum() < 0.2 * measured.sum()
+        assert near  # bfloat16 moves depths between neighbouring bins
 
 
-def test_tokens_are_made_once(
+def test_a_world_is_looked_at_once(
     network: Mini, worlds: list[World], shards: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bev_head, "patch_tokens", None)
-    again = token_worlds(network, shards, tmp_path / "tokens", 1)
+    monkeypatch.setattr(bev_head, "looked_at", None)
+    again = seen_worlds(network, shards, tmp_path / "seen", 1)
     np.testing.assert_array_equal(again[0].tokens, worlds[0].tokens)
+    np.testing.assert_array_equal(again[1].measured, worlds[1].measured)
 
 
 def test_a_mirrored_stop_is_the_stop_seen_in_a_mirror(network: Mini, worlds: list[World]) -> None:
-    stops = draw_stops(
-        worlds, torch.zeros(4, 5, 32), replace(SHORT, stops=40, lost=0.0), TINY, torch.Generator().manual_seed(3)
-    )
+    stops = draw_stops(worlds, DARK, replace(SHORT, stops=40, lost=0.0), TINY, torch.Generator().manual_seed(3))
     both = {False: 0, True: 0}
     for k in range(40):
         turned = bool(stops.rigs.ego_from_cam[k, 1, 1, 2] < 0)  # the second camera looks to the right, not to the left
@@ -89,12 +96,13 @@ def test_a_mirrored_stop_is_the_stop_seen_in_a_mirror(network: Mini, worlds: lis
 
 
 def test_a_lost_camera_is_black_or_was_never_there(worlds: list[World]) -> None:
-    dark = torch.full((4, 5, 32), 7.0)
+    dark = torch.full((4, 5, 32), 7.0), torch.full((41, 4, 5), 9.0)
     stops = draw_stops(worlds, dark, replace(SHORT, stops=60, lost=1.0), TINY, torch.Generator().manual_seed(3))
     black = (stops.tokens == 7).flatten(2).all(dim=2)
     assert bool((~stops.alive).any())
     assert bool(black.any())
     assert not bool((black & ~stops.alive).any())
+    assert torch.equal((stops.measured == 9).flatten(2).all(dim=2), black)
     assert bool((stops.depth_m[black] == torch.inf).all())
     assert bool(stops.depth_m[~black].isfinite().all())
 
@@ -131,8 +139,8 @@ def test_only_the_head_learns_and_goes_on_where_it_was_stopped(
 
 
 def test_it_learns(network: Mini, worlds: list[World], tmp_path: Path) -> None:
-    recipe, dark = replace(SHORT, steps=60, lost=0.0), torch.zeros(4, 5, 32)
-    asked = draw_stops(worlds, dark, replace(recipe, stops=16), TINY, torch.Generator().manual_seed(9))
+    recipe = replace(SHORT, steps=60, lost=0.0)
+    asked = draw_stops(worlds, DARK, replace(recipe, stops=16), TINY, torch.Generator().manual_seed(9))
     before = loss_of(network.bev, asked, recipe)[0].item()
     assert loss_of(train(network, worlds, recipe, tmp_path).bev, asked, recipe)[0].item() < 0.8 * before
 
