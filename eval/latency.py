@@ -16,6 +16,7 @@ import argparse
 import contextlib
 import json
 import os
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -117,6 +118,11 @@ def measure(name: str, cameras: int, settings: Settings) -> tuple[dict[str, Meas
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         for network in (name, TOKENS_B) if (name, cameras) == (COMPARED, 1) else (name,):
             engines = dict(_engines(network, settings))
+            if not engines:
+                raise UsageError(
+                    f"no engine runs {network} as {settings.cache} keeps it; if it is of an earlier making, delete "
+                    "that folder and run again"
+                )
             pictures = _stack(settings, len(settings.pictures))
             store = networks.bank_for(network, next(iter(engines.values())), pictures, folder / network)
             for engine_name, engine in engines.items():
@@ -264,4 +270,8 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except AirsideError as error:
+        print(f"eval.latency: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
