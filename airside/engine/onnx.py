@@ -59,7 +59,8 @@ class OnnxEngine(BundleEngine):
 
         model = spread(given, network_outputs(bundle.manifest))
         if bundle.bev_network is not None:
-            bev = OnnxNetwork(bundle.bev_network, bundle.path / "bev.onnx", threads, BEV_INPUTS, BEV_OUTPUTS)
+            # One thread: of two that add to the same cell, onnxruntime's ScatterND loses one addend now and then.
+            bev = OnnxNetwork(bundle.bev_network, bundle.path / "bev.onnx", 1, BEV_INPUTS, BEV_OUTPUTS)
         super().__init__(bundle, model, bev, lambda: spread(pruned(given, ("tokens",)), ("tokens",)))
 
 

@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from airside.assets import embedded_model
 from airside.engine.bundle import file_sha256, open_bundle, write_manifest
 from airside.engine.onnx import OnnxEngine, load_engine
+from airside.engine.parity import load_outputs
 from airside.errors import CorruptError, InputError, MismatchError, UsageError
 from airside.geometry.bev_grid import BevGrid
 from airside.geometry.bev_view import BevView, bev_view
@@ -210,3 +212,13 @@ def test_refuses_depth_that_is_no_multiple_of_the_patches(tmp_path: Path) -> Non
     engine._manifest = dataclasses.replace(engine.manifest, patch_px=28)  # a grid of 2 x 3
     with pytest.raises(CorruptError, match=r"depth \[1, 8, 14\] for 1 pictures, wanted multiples of .* 2 x 3"):
         engine.outputs(_noise(1))
+
+
+def test_a_birds_eye_view_is_the_same_every_time_with_several_threads() -> None:
+    path = embedded_model()
+    stored = load_outputs(path / "parity.npz", open_bundle(path).manifest)
+    assert stored.view is not None
+    engine = load_engine(path, threads=4)
+    first = engine.bev(stored.outputs["tokens"], stored.view).layers
+    for _ in range(20):
+        np.testing.assert_array_equal(engine.bev(stored.outputs["tokens"], stored.view).layers, first)
