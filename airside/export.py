@@ -180,10 +180,8 @@ def _parity_view(bev: LiftSplat) -> BevView:
 
 
 def _bev_inputs(view: BevView, outputs: dict[str, np.ndarray]) -> tuple[np.ndarray, ...]:
-    table, measured = view.table, parity.measured_for(outputs, view)
-    if measured is None:
-        measured = np.zeros((table.cameras, table.bins.count, *table.patch_grid), np.float32)
-    return view.rays, measured, table.patch, table.depth_bin, table.cell
+    table = view.table
+    return view.rays, parity.measured_for(outputs, view), table.patch, table.depth_bin, table.cell
 
 
 def _save_onnx(

@@ -94,9 +94,8 @@ def graph(network: Network, cameras: int, precision: Precision) -> FusedGraph:
     """With random weights."""
     torch.manual_seed(0)
     backbone = random_backbone(network.backbone, image_size=SIZE_PX)
-    head = LiftSplat(backbone.width, rig(cameras))
     seen = rig(cameras)
-    focal_px = seen.intrinsics[0].fx
+    head, focal_px = LiftSplat(backbone.width, seen), seen.intrinsics[0].fx
     return FusedGraph(TokensAndDepth(backbone, network), head, seen, depth_focal_px=focal_px, precision=precision)
 
 

@@ -151,8 +151,6 @@ def tiny_bundle(path: Path, seed: int = 0, *, depth: bool = False, bev: bool = F
         (path / "bev.onnx").write_bytes(head)
         columns = {"patch": view.table.patch, "depth_bin": view.table.depth_bin, "cell": view.table.cell}
         measured = measured_for(outputs, view)
-        if measured is None:
-            measured = np.zeros((2, TINY_BEV.bins.count, 4, 7), np.float32)
         inputs = {"tokens": outputs["tokens"], "rays": view.rays, "measured": measured, **columns}
         outputs |= _run(head, ["bev", "depth_probability"], inputs)
     save_outputs(path / "parity.npz", StoredOutputs(images, outputs, view))

@@ -15,7 +15,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import NamedTuple
 
 import numpy as np
@@ -23,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from airside.config import load_settings
-from airside.errors import AirsideError, InputError, MismatchError
+from airside.errors import AirsideError
 from airside.geometry.lift_map import depth_probability_from_metric
 from airside.model.bev import LiftSplat
 from airside.progress import Progress
@@ -35,6 +34,8 @@ from training.multitask.shards import Shard, map_arrays, open_shard, shard_paths
 from training.network import FOCAL_PX, Mini, MiniConfig, normalise, with_rims
 from training.pictures import RIGS
 from training.schedule import half_precision, warm_cosine
+from training.start import read_checkpoint
+from training.stops import judged_cells, lost_cameras, mirrored_where
 
 RECIPE = Path(__file__).parent.parent / "configs" / "training" / "bev_head.yaml"
 SEEN = "seen"
@@ -145,41 +146,34 @@ def draw_stops(
         torch.tensor(np.stack([getattr(world, name)[stop, way] for world, stop, way in ways])).float()
         for name in ("tokens", "measured")
     )
-    chance = torch.rand(3, recipe.stops, tokens.shape[1], generator=generator)
-    missing = (chance[0] < chance[1, :, :1]) & (chance[2, :, :1] < recipe.lost)
-    black = chance[2, :, 1:2] < 0.5  # a camera that is missing gives black pictures, or the vehicle never had it
+    black, alive = lost_cameras(recipe.stops, tokens.shape[1], recipe.lost, generator)
     size_px = config.height_px, config.width_px
     rigs = Rigs(column("intrinsics").float(), column("ego_from_cam").float(), size_px, config.patch_px)
     depth_m, bev, visible = column("depth_m").float(), column("bev").float(), column("visible")
-    unlit = (missing & black)[..., None, None, None]
+    unlit = black[..., None, None, None]
     return Stops(
         torch.where(unlit, dark[0], tokens),
         torch.where(unlit, dark[1], measured),
         mirrored(rigs, turned),
-        ~(missing & ~black),
-        torch.where(unlit[..., 0], torch.inf, _mirrored(depth_m, turned)),
-        _mirrored(bev, turned),
-        _mirrored(visible, turned),
+        alive,
+        torch.where(unlit[..., 0], torch.inf, mirrored_where(turned, depth_m)),
+        mirrored_where(turned, bev),
+        mirrored_where(turned, visible),
     )
-
-
-def _mirrored(x: Tensor, which: Tensor) -> Tensor:
-    """Left is right along the last axis, where ``which`` [S]."""
-    return torch.where(which.reshape(-1, *[1] * (x.ndim - 1)), x.flip(-1), x)
 
 
 def loss_of(head: LiftSplat, stops: Stops, recipe: Recipe) -> tuple[Tensor, dict[str, Tensor]]:
     """The loss of a step and its figures."""
     with half_precision(stops.tokens.device):
         logits, probability = lift_splat(head, stops.tokens, stops.rigs, stops.alive, stops.measured)
-    in_view = stops.visible & (stops.alive.all(dim=1)[:, None, None] | stops.rigs.in_view(head.grid, stops.alive))
+    judged = judged_cells(stops.visible, stops.alive, stops.rigs, head.grid)
     sums = {
-        "bev": bev_cross_entropy(logits, stops.bev, in_view, recipe.bev_positive),
+        "bev": bev_cross_entropy(logits, stops.bev, judged, recipe.bev_positive),
         "bins": depth_bin_cross_entropy(probability.float(), stops.depth_m, head.bins),
     }
-    ious = intersection_over_union(logits.detach(), stops.bev, in_view)
+    ious = intersection_over_union(logits.detach(), stops.bev, judged)
     sums |= {f"iou_{layer}": iou for layer, iou in zip(head.layers, ious, strict=True)}
-    figures = {name: s.total / s.count.clamp_min(1) for name, s in sums.items()}
+    figures = {name: s.mean for name, s in sums.items()}
     loss = figures["bev"] + recipe.bins_weight * figures["bins"]
     return loss, {name: value.detach() for name, value in figures.items()}
 
@@ -242,20 +236,6 @@ def train(
     return average
 
 
-def read_checkpoint(path: Path, config: MiniConfig) -> tuple[Mini, dict[str, Tensor]]:
-    """The network of a checkpoint of ``training.mini``, and what else it holds. Raises :class:`InputError` where there
-    is none, :class:`MismatchError` where it is of another network."""
-    if not path.exists():
-        raise InputError(f"{path} does not exist: give a checkpoint of training.mini")
-    try:
-        saved = torch.load(path, weights_only=True, map_location="cpu")
-        network = Mini(config)
-        network.load_state_dict(saved["average"])
-    except (RuntimeError, KeyError, EOFError, UnpicklingError) as error:
-        raise MismatchError(f"{path} is no checkpoint of airside-mini ({error})") from None
-    return network.requires_grad_(False).eval(), saved.get("model", {})
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--config", type=Path, default=RECIPE)
@@ -269,6 +249,7 @@ def main() -> int:
         recipe = load_settings(Recipe, args.config)
         torch.set_num_threads(recipe.threads)
         network, others = read_checkpoint(args.checkpoint, MINI)
+        network.requires_grad_(False)
         worlds = seen_worlds(network, shard_paths(args.pictures / RIGS)[: args.worlds], args.out / SEEN, recipe.seed)
         network.bev.requires_grad_(True)
         train(network, worlds, recipe, args.out, others=others)

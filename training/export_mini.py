@@ -21,7 +21,7 @@ from airside.export import fold_normalisation, write_bundle
 from airside.export_fused import FusedGraph, write_fused
 from airside.fusion.bev_layers import network_rig
 from training.network import FOCAL_PX, IMAGE_MEAN, IMAGE_STD, Mini, MiniConfig, with_rims
-from training.start import NETWORK
+from training.start import NETWORK, read_checkpoint
 
 MINI = MiniConfig()
 NAME, TRAINED_ON = "airside-mini", "airside apron simulator (training/apron)"
@@ -45,10 +45,8 @@ class Exported(nn.Module):
 
 
 def load_network(checkpoint: Path, config: MiniConfig = MINI) -> Mini:
-    """The averaged weights of a training checkpoint."""
-    network = Mini(config)
-    network.load_state_dict(torch.load(checkpoint, weights_only=True, map_location="cpu")["average"])
-    return network.eval()
+    """The averaged weights of a training checkpoint; raises as :func:`read_checkpoint`."""
+    return read_checkpoint(checkpoint, config)[0]
 
 
 def load_weights(path: Path, config: MiniConfig = MINI) -> Mini:

@@ -24,12 +24,7 @@ from training.batched_lift import Rigs, lift_splat, mirrored, simple_bev
 from training.crops import cropped, majority
 from training.logbook import CHECKPOINT, TELL_EVERY, means, save, tell
 from training.losses import asset_loss, family_loss
-from training.multitask.losses import (
-    Sum,
-    bev_cross_entropy,
-    depth_bin_cross_entropy,
-    intersection_over_union,
-)
+from training.multitask.losses import bev_cross_entropy, depth_bin_cross_entropy, intersection_over_union
 from training.muon import Muon
 from training.network import (
     FOCAL_PX,
@@ -47,6 +42,7 @@ from training.pictures import FIRST_ASSET
 from training.pool import FAMILIES, Pool, Truth
 from training.schedule import half_precision, warm_cosine
 from training.start import start_from
+from training.stops import judged_cells, lost_cameras, mirrored_where
 
 MINI = MiniConfig()
 RECIPE = Path(__file__).parent.parent / "configs" / "training" / "mini.yaml"
@@ -108,10 +104,6 @@ def draw_batch(pool: Pool, recipe: Recipe, config: MiniConfig, generator: torch.
     """Pictures and stops at random, each mirrored or not; of many pictures a part, enlarged; at some stops cameras are
     missing, or black."""
     device = generator.device
-
-    def chance(*shape: int) -> Tensor:
-        return torch.rand(*shape, device=device, generator=generator)
-
     chosen = torch.randint(pool.pictures, (recipe.pictures,), device=device, generator=generator)
     rgb, label, depth_m = cropped(
         *(x[chosen] for x in (pool.singles.rgb, pool.singles.label, pool.singles.depth_m)), generator
@@ -123,12 +115,11 @@ def draw_batch(pool: Pool, recipe: Recipe, config: MiniConfig, generator: torch.
         return Batch(singles, None, nothing, nothing, nothing)
     stops, cameras = recipe.stops, pool.stops.intrinsics.shape[1]
     visits = torch.randint(pool.visits, (stops,), device=device, generator=generator)
-    turned = chance(stops) < 0.5
+    turned = torch.rand(stops, device=device, generator=generator) < 0.5
     rows = (visits[:, None] * cameras + torch.arange(cameras, device=device)).flatten()
     seen = _flipped(_rows(pool.stops.pictures, rows), turned.repeat_interleave(cameras))
-    missing = (chance(stops, cameras) < chance(stops, 1)) & (chance(stops, 1) < recipe.lost)
-    black = chance(stops, 1) < 0.5  # a camera that is missing gives black pictures, or the vehicle never had it
-    dark = (missing & black).flatten()
+    black, alive = lost_cameras(stops, cameras, recipe.lost, generator)
+    dark = black.flatten()
     seen = Truth(
         torch.where(dark[:, None, None, None], 0, seen.rgb),
         seen.asset,
@@ -136,10 +127,8 @@ def draw_batch(pool: Pool, recipe: Recipe, config: MiniConfig, generator: torch.
         torch.where(dark[:, None, None], torch.inf, seen.depth_m),
     )
     rigs = mirrored(pool.rigs(visits, (config.height_px, config.width_px), config.patch_px), turned)
-    bev, visible = pool.stops.bev[visits], pool.stops.visible[visits]
-    bev = torch.where(turned[:, None, None, None], bev.flip(-1), bev).float()
-    visible = torch.where(turned[:, None, None], visible.flip(-1), visible)
-    return Batch(_joined(singles, seen), rigs, bev, visible, ~(missing & ~black))
+    bev, visible = (mirrored_where(turned, x[visits]) for x in (pool.stops.bev, pool.stops.visible))
+    return Batch(_joined(singles, seen), rigs, bev.float(), visible, alive)
 
 
 def _rows(truth: Truth, rows: Tensor) -> Truth:
@@ -147,13 +136,7 @@ def _rows(truth: Truth, rows: Tensor) -> Truth:
 
 
 def _flipped(truth: Truth, which: Tensor) -> Truth:
-    one, two = which[:, None, None], which[:, None, None, None]
-    return Truth(
-        torch.where(two, truth.rgb.flip(2), truth.rgb),
-        torch.where(one, truth.asset.flip(2), truth.asset),
-        torch.where(one, truth.purity.flip(2), truth.purity),
-        torch.where(one, truth.depth_m.flip(2), truth.depth_m),
-    )
+    return Truth(*(mirrored_where(which, x, 2) for x in (truth.rgb, truth.asset, truth.purity, truth.depth_m)))
 
 
 def _joined(a: Truth, b: Truth) -> Truth:
@@ -222,29 +205,27 @@ def _bev_losses(
 ) -> tuple[Tensor, dict[str, Tensor]]:
     assert batch.rigs is not None
     head, (stops, cameras) = model.network.bev, batch.alive.shape
-    seen, told = (x[-stops * cameras :].unflatten(0, (stops, cameras)) for x in (tokens, with_rims(depth)))
+    seen, told, true_m = (
+        x[-stops * cameras :].unflatten(0, (stops, cameras)) for x in (tokens, depth, batch.truth.depth_m)
+    )
     metres = (batch.rigs.intrinsics[..., 0] / FOCAL_PX)[..., None, None]
+    told = with_rims(told.flatten(0, 1)).view_as(told)
     measured = depth_probability_from_metric(told * metres, batch.rigs.patch_grid, head.bins)
     with half_precision(tokens.device):
         logits, probability = lift_splat(head, seen, batch.rigs, batch.alive, measured)
         few = slice(COMPARED)
         compared = simple_bev(model.simple_bev, seen[few], batch.rigs.of(few), batch.alive[few])
-    in_view = batch.visible & (batch.alive.all(dim=1)[:, None, None] | batch.rigs.in_view(head.grid, batch.alive))
-    depth_m = batch.truth.depth_m[-stops * cameras :].unflatten(0, (stops, cameras)).float()
+    judged = judged_cells(batch.visible, batch.alive, batch.rigs, head.grid)
     bev, compared_loss = (
-        _mean(bev_cross_entropy(said, batch.bev[: len(said)], in_view[: len(said)], recipe.bev_positive))
+        bev_cross_entropy(said, batch.bev[: len(said)], judged[: len(said)], recipe.bev_positive).mean
         for said in (logits, compared)
     )
-    bins = _mean(depth_bin_cross_entropy(probability.float(), depth_m * metres, head.bins))
+    bins = depth_bin_cross_entropy(probability.float(), true_m.float() * metres, head.bins).mean
     figures = {"bev": bev, "simple_bev": compared_loss, "bins": bins}
     for name, said in (("iou", logits), ("simple_iou", compared)):
-        ious = intersection_over_union(said.detach(), batch.bev[: len(said)], in_view[: len(said)])
-        figures |= {f"{name}_{layer}": _mean(iou) for layer, iou in zip(head.layers, ious, strict=True)}
+        ious = intersection_over_union(said.detach(), batch.bev[: len(said)], judged[: len(said)])
+        figures |= {f"{name}_{layer}": iou.mean for layer, iou in zip(head.layers, ious, strict=True)}
     return recipe.bev_weight * (bev + compared_loss) + recipe.bins_weight * bins, figures
-
-
-def _mean(x: Sum) -> Tensor:
-    return x.total / x.count.clamp_min(1)
 
 
 def optimisers(model: Model, recipe: Recipe) -> list[torch.optim.Optimizer]:
@@ -324,15 +305,8 @@ def train(
         since.append(figures)
         last = step == recipe.steps or spent >= 1
         if step % TELL_EVERY == 0 or last:
-            pace_s = (time.monotonic() - began) / (step - first)
-            tell(
-                out,
-                f"mini {step}/{recipe.steps}",
-                step,
-                rate,
-                means(since),
-                f"{pace_s:.3f} s/step, {pool.worlds} worlds",
-            )
+            pace = f"{(time.monotonic() - began) / (step - first):.3f} s/step, {pool.worlds} worlds"
+            tell(out, f"mini {step}/{recipe.steps}", step, rate, means(since), pace)
             since.clear()
         if step % checkpoint_every == 0 or last:
             state = {"step": step, "average": average.state_dict(), "model": model.state_dict()}

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from pickle import UnpicklingError
 
 import torch
 from safetensors import SafetensorError
@@ -17,6 +18,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from airside.errors import AirsideError, InputError, MismatchError
+from training.network import Mini, MiniConfig
 
 OF_ASSETS = "assets."  # the names of what is left out
 NETWORK = "network."
@@ -45,6 +47,20 @@ def start_from(path: Path, model: nn.Module) -> None:
     if strange:
         raise MismatchError(f"{path} is of another network: {', '.join(strange[:4])} and {len(strange)} in all differ")
     model.load_state_dict({k: v.float() for k, v in kept.items()}, strict=False)
+
+
+def read_checkpoint(path: Path, config: MiniConfig) -> tuple[Mini, dict[str, Tensor]]:
+    """The network of a checkpoint of ``training.mini``, and what else it holds. Raises :class:`InputError` where there
+    is none, :class:`MismatchError` where it is of another network."""
+    if not path.exists():
+        raise InputError(f"{path} does not exist: give a checkpoint of training.mini")
+    try:
+        saved = torch.load(path, weights_only=True, map_location="cpu")
+        network = Mini(config)
+        network.load_state_dict(saved["average"])
+    except (RuntimeError, KeyError, EOFError, UnpicklingError) as error:
+        raise MismatchError(f"{path} is no checkpoint of airside-mini ({error})") from None
+    return network.eval(), saved.get("model", {})
 
 
 def main() -> int:

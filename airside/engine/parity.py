@@ -62,10 +62,12 @@ def load_outputs(path: Path, manifest: Manifest) -> StoredOutputs:
     return StoredOutputs(images, outputs, view)
 
 
-def measured_for(outputs: Mapping[str, np.ndarray], view: BevView) -> np.ndarray | None:
-    """What the bird's-eye view of stored ``outputs`` is given as measured: their depth as if it were metric."""
+def measured_for(outputs: Mapping[str, np.ndarray], view: BevView) -> np.ndarray:
+    """What the bird's-eye view of stored ``outputs`` is given as measured: their depth as if it were metric, or that
+    nothing was measured where they have none."""
     table = view.table
-    return depth_probability_from_metric(outputs["depth"], table.patch_grid, table.bins) if "depth" in outputs else None
+    depth = outputs.get("depth", np.full((table.cameras, *table.patch_grid), np.nan))
+    return depth_probability_from_metric(depth, table.patch_grid, table.bins)
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,11 @@ class Sum(NamedTuple):
     total: Tensor
     count: Tensor
 
+    @property
+    def mean(self) -> Tensor:
+        """0 where nothing counts."""
+        return self.total / self.count.clamp_min(1)
+
 
 def scale_invariant_depth(depth_m: Tensor, truth_m: Tensor, max_m: float) -> Sum:
     """Scale-invariant error in log space (Eigen et al., arXiv 1406.2283, equation 4) of each picture [M, H, W], summed.

@@ -16,7 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from airside.bank.store import BankStore
 from airside.engine.bundle import Manifest, open_bundle
 from airside.engine.onnx import load_engine
-from airside.errors import UnavailableError
+from airside.errors import UnavailableError, UsageError
 from airside.export import write_bundle
 from airside.model import random_backbone
 from eval import latency, latency_peers
@@ -35,6 +35,12 @@ def test_rounds_are_interleaved_and_the_warm_up_does_not_count() -> None:
     found = interleaved({"a": lambda: order.append("a"), "b": lambda: order.append("b")}, rounds=3, warm_up=2)
     assert order == ["a", "b"] * 5
     assert {name: timing.rounds for name, timing in found.items()} == {"a": 3, "b": 3}
+
+
+def test_a_network_that_no_engine_runs_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(latency, "_engines", lambda network, settings: iter(()))
+    with pytest.raises(UsageError, match=r"no engine runs vit_s .*delete that folder"):
+        latency.measure("vit_s", 1, latency.Settings(1, 1, tmp_path, None, []))
 
 
 def test_summary() -> None:

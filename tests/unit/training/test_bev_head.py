@@ -14,11 +14,12 @@ from airside.errors import InputError, MismatchError
 from airside.geometry.lift_map import depth_probability_from_metric
 from tests.mini_data import TINY, write_world
 from training import bev_head
-from training.bev_head import Recipe, World, draw_stops, loss_of, read_checkpoint, seen_worlds, train
+from training.bev_head import Recipe, World, draw_stops, loss_of, seen_worlds, train
 from training.logbook import CHECKPOINT
 from training.multitask.shards import shard_paths
 from training.network import FOCAL_PX, Mini, normalise, with_rims
 from training.pictures import RIGS
+from training.start import read_checkpoint
 
 SHORT = Recipe(
     steps=6, stops=3, learning_rate=0.01, weight_decay=0.01, warmup=2, ema=0.9, bins_weight=0.05,
