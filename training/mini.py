@@ -15,10 +15,12 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from airside.config import load_settings
 from airside.errors import AirsideError
 from airside.model.bev import SimpleBev, depth_probability_from_metric
+from airside.progress import Progress
 from training.augment import augment_light
 from training.batched_lift import Rigs, lift_splat, mirrored, simple_bev
 from training.crops import cropped, majority
@@ -33,6 +35,7 @@ from training.network import (
     MiniConfig,
     bev_shape,
     normalise,
+    patch_tokens,
     some_rig,
     told_unit_tokens,
     whiten_patch_embedding,
@@ -48,7 +51,7 @@ MINI = MiniConfig()
 RECIPE = Path(__file__).parent.parent / "configs" / "training" / "mini.yaml"
 LOOK_EVERY = 5  # steps between looks for new pictures
 COMPARED = 1  # stops a step from which Simple-BEV's head learns: its sampling waits for memory
-_FIRST_LOOK = 128  # pictures
+_FIRST_LOOK, IMPRINTED = 128, 32  # pictures at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,6 +252,28 @@ def new_model(pool: Pool, recipe: Recipe, config: MiniConfig, device: torch.devi
     return model
 
 
+@torch.no_grad()
+def imprint(model: Model, pool: Pool, min_purity: float) -> None:
+    """Start the direction of every asset in ``pool`` at the mean of its tokens (Qi et al., CVPR 2018, section 3.2):
+    random ones would first shake a network that is trained already."""
+    config, total = model.network.config, torch.zeros_like(model.assets.weight)
+    chunks = torch.arange(pool.pictures, device=total.device).split(IMPRINTED)
+    with Progress(f"times {IMPRINTED} pictures imprinted", len(chunks)) as progress:
+        for chosen in chunks:
+            own, purity = majority(
+                pool.singles.label[chosen], pool.singles.label.shape[1] // (config.height_px // config.patch_px)
+            )
+            with half_precision(total.device):
+                tokens = patch_tokens(model.network.trunk, normalise(pool.singles.rgb[chosen]))
+            pure = purity >= min_purity
+            total.index_add_(
+                0, pool.assets(chosen, own)[pure].long(), functional.normalize(tokens[pure].float(), dim=-1)
+            )
+            progress.step()
+    seen = total.norm(dim=1) > 0
+    model.assets.weight[seen] = functional.normalize(total[seen], dim=1)
+
+
 def train(
     model: Model,
     pool: Pool,
@@ -340,6 +365,7 @@ def main() -> int:
         model = new_model(pool, recipe, MINI, device)
         if args.start is not None:
             start_from(args.start, model)
+            imprint(model, pool, recipe.min_purity)
         train(model, pool, recipe, args.out, minutes=args.minutes)
     except AirsideError as error:
         print(f"training.mini: {error}", file=sys.stderr)
