@@ -280,7 +280,7 @@ def train(
     recipe: Recipe,
     out: Path,
     *,
-    checkpoint_every: int = 500,
+    checkpoint_every: int = 200,
     minutes: float = float("inf"),
 ) -> Mini:
     """Train ``model`` until ``recipe.steps``, from the checkpoint in ``out`` if there is one; its weights' average.

@@ -9,8 +9,15 @@ import numpy as np
 import onnxruntime
 
 from airside.engine.bundle import Bundle, open_bundle
-from airside.engine.bundle_engine import BEV_INPUTS, BEV_OUTPUTS, BundleEngine, network_outputs, require_names
-from airside.engine.pruned import pruned
+from airside.engine.bundle_engine import (
+    BEV_INPUTS,
+    BEV_OUTPUTS,
+    BundleEngine,
+    Network,
+    network_outputs,
+    require_names,
+)
+from airside.engine.parts import cut_after, pruned
 from airside.engine.spread import SpreadNetwork, thread_count
 from airside.errors import CorruptError
 
@@ -41,12 +48,39 @@ class OnnxNetwork:
         return found
 
 
+class LiftThenDecode:
+    """A bird's-eye view in two sessions: the lift in one of one thread, for of two that add to the same cell
+    onnxruntime's ScatterND loses one addend now and then; the decoder after it in one of ``threads``.
+
+    Raises :class:`ValueError` where ``network`` cannot be cut there.
+    """
+
+    def __init__(self, network: bytes, path: Path, threads: int) -> None:
+        lift, decoder, self._cells = cut_after(network, "ScatterND", BEV_OUTPUTS)
+        layers, probability = BEV_OUTPUTS
+        self._lift = OnnxNetwork(lift, path, 1, BEV_INPUTS, (probability, self._cells))
+        self._decoder = OnnxNetwork(decoder, path, threads, (self._cells,), (layers,))
+
+    def __call__(self, inputs: Mapping[str, np.ndarray], outputs: Sequence[str]) -> list[np.ndarray]:
+        layers, probability = BEV_OUTPUTS
+        told, cells = self._lift(inputs, (probability, self._cells))
+        (decoded,) = self._decoder({self._cells: cells}, (layers,))
+        return [{layers: decoded, probability: told}[name] for name in outputs]
+
+
+def _bev_network(network: bytes, path: Path, threads: int) -> Network:
+    try:
+        return LiftThenDecode(network, path, threads)
+    except ValueError:  # not this project's own lift: as safe with one thread for all of it
+        return OnnxNetwork(network, path, 1, BEV_INPUTS, BEV_OUTPUTS)
+
+
 class OnnxEngine(BundleEngine):
-    """Holds a session for single pictures, one for several, and one for the bird's-eye view; where there is depth, the
+    """Holds a session for single pictures, one for several, and two for the bird's-eye view; where there is depth, the
     first two also for tokens alone. ``network``: what runs instead of ``model.onnx``, and where it lies."""
 
     def __init__(self, bundle: Bundle, threads: int = 0, network: tuple[bytes, Path] | None = None) -> None:
-        bev = None
+        bev: Network | None = None
         given, path = (bundle.network, bundle.path / "model.onnx") if network is None else network
         threads = thread_count(threads)
 
@@ -59,8 +93,7 @@ class OnnxEngine(BundleEngine):
 
         model = spread(given, network_outputs(bundle.manifest))
         if bundle.bev_network is not None:
-            # One thread: of two that add to the same cell, onnxruntime's ScatterND loses one addend now and then.
-            bev = OnnxNetwork(bundle.bev_network, bundle.path / "bev.onnx", 1, BEV_INPUTS, BEV_OUTPUTS)
+            bev = _bev_network(bundle.bev_network, bundle.path / "bev.onnx", threads)
         super().__init__(bundle, model, bev, lambda: spread(pruned(given, ("tokens",)), ("tokens",)))
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from airside.engine.bundle import Bundle
 from airside.engine.bundle_engine import BEV_INPUTS, BEV_OUTPUTS, BundleEngine, network_outputs, require_names
 from airside.engine.optional import optional_library
-from airside.engine.pruned import pruned
+from airside.engine.parts import pruned
 from airside.engine.spread import SpreadNetwork, thread_count
 from airside.errors import CorruptError, UnavailableError
 

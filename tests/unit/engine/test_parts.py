@@ -12,7 +12,7 @@ from onnx import TensorProto, helper
 
 from airside.engine.bundle import open_bundle
 from airside.engine.onnx import load_engine
-from airside.engine.pruned import pruned
+from airside.engine.parts import cut_after, pruned
 from tests.builders import tiny_bundle
 
 
@@ -51,6 +51,34 @@ def test_only_what_is_needed_is_left(outputs: tuple[str, ...], left: list[str] |
         onnxruntime.InferenceSession(m.SerializeToString()).run(list(outputs), {"x": x}) for m in (model, whole)
     )
     assert all(np.array_equal(a, b) for a, b in zip(came, wanted, strict=True))
+
+
+def _run(model: bytes, outputs: list[str], inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
+    return list(onnxruntime.InferenceSession(model).run(outputs, inputs))
+
+
+def test_two_parts_compute_what_the_whole_does() -> None:
+    whole, x = _network().SerializeToString(), {"x": np.array([-1.0, 2.0], np.float32)}
+    first, second, border = cut_after(whole, "Exp", ("other", "wanted"))
+    assert border == "between"
+    parts = [onnx.load_from_string(part).graph for part in (first, second)]
+    assert [[node.op_type for node in part.node] for part in parts] == [["Relu", "Neg", "Exp"], ["Abs"]]
+    assert [[value.name for value in part.output] for part in parts] == [["wanted", "between"], ["other"]]
+    assert [[value.name for value in part.input] for part in parts] == [["x"], ["between"]]
+    wanted, between = _run(first, ["wanted", "between"], x)
+    (other,) = _run(second, ["other"], {"between": between})
+    for came, right in zip((wanted, other), _run(whole, ["wanted", "other"], x), strict=True):
+        np.testing.assert_array_equal(came, right)
+
+
+def test_where_no_cut_is_possible() -> None:
+    model = _network()
+    with pytest.raises(ValueError, match="wanted one ScatterND to cut after, found 0"):
+        cut_after(model.SerializeToString(), "ScatterND", ("wanted",))
+    model.graph.node.append(helper.make_node("Add", ["between", "x"], ["again"]))
+    model.graph.output.append(_value("again"))
+    with pytest.raises(ValueError, match="what comes after between needs x too"):
+        cut_after(model.SerializeToString(), "Exp", ("other", "again"))
 
 
 def test_tokens_alone_of_a_bundle(tmp_path: Path) -> None:
