@@ -27,9 +27,10 @@ JPEG_QUALITY = 88
 
 def embed(checkpoint: Path, report: Report, out: Path = ASSETS, cache: Path | None = None) -> None:
     """Write ``out``/model, ``out``/bank and ``out``/demo anew."""
+    network = load_network(checkpoint)  # before anything is deleted for it
     for part in ("model", "bank", "demo"):
         shutil.rmtree(out / part, ignore_errors=True)
-    export(load_network(checkpoint), out / "model")
+    export(network, out / "model")
     build_apron(out / "model", out / "bank", report, cache=cache)
     embed_demo(DEMO, out / "demo", report)
 

@@ -9,19 +9,21 @@ from __future__ import annotations
 
 import argparse
 import copy
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from airside.config import RigConfig, load_rig
 from airside.engine.bundle import Manifest, open_bundle
+from airside.errors import AirsideError, MismatchError
 from airside.export import fold_normalisation, write_bundle
 from airside.export_fused import FusedGraph, write_fused
 from airside.fusion.bev_layers import network_rig
 from training.network import FOCAL_PX, IMAGE_MEAN, IMAGE_STD, Mini, MiniConfig, with_rims
-from training.start import NETWORK, read_checkpoint
+from training.start import NETWORK, first_line, read_checkpoint, read_kept
 
 MINI = MiniConfig()
 NAME, TRAINED_ON = "airside-mini", "airside apron simulator (training/apron)"
@@ -50,11 +52,14 @@ def load_network(checkpoint: Path, config: MiniConfig = MINI) -> Mini:
 
 
 def load_weights(path: Path, config: MiniConfig = MINI) -> Mini:
-    """The network in a file of :mod:`training.start`: half precision, so not exactly a bundle's."""
-    network = Mini(config)
-    kept = load_file(path)
+    """The network in a file of :mod:`training.start`: half precision, so not exactly a bundle's. Raises
+    :class:`InputError` where there is none, :class:`MismatchError` where it is of another network."""
+    network, kept = Mini(config), read_kept(path)
     own = {name.removeprefix(NETWORK): value.float() for name, value in kept.items() if name.startswith(NETWORK)}
-    network.load_state_dict(own)
+    try:
+        network.load_state_dict(own)
+    except RuntimeError as error:
+        raise MismatchError(f"{path} is of another network ({first_line(error)})") from None
     return network.eval()
 
 
@@ -89,20 +94,25 @@ def export_fused(network: Mini, rig: RigConfig, bundle: Path) -> None:
     print(f"{write_fused(fused, bundle)}: float16, {fused.cameras} cameras, {fused.attentions} attentions to fuse")
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--checkpoint", type=Path)
     source.add_argument("--weights", type=Path)
     parser.add_argument("--fused", type=Path, metavar="RIG")
     parser.add_argument("--out", type=Path, required=True)
-    args = parser.parse_args()
-    network = load_network(args.checkpoint) if args.checkpoint is not None else load_weights(args.weights)
-    if args.fused is None or not args.out.exists():
-        export(network, args.out)
-    if args.fused is not None:
-        export_fused(network, load_rig(args.fused), args.out)
+    args = parser.parse_args(argv)
+    try:
+        network = load_network(args.checkpoint) if args.checkpoint is not None else load_weights(args.weights)
+        if args.fused is None or not args.out.exists():
+            export(network, args.out)
+        if args.fused is not None:
+            export_fused(network, load_rig(args.fused), args.out)
+    except AirsideError as error:
+        print(f"training.export_mini: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

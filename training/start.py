@@ -36,10 +36,7 @@ def start_from(path: Path, model: nn.Module) -> None:
 
     Raises :class:`InputError` where there is no such file, :class:`MismatchError` where it is of another network.
     """
-    try:
-        kept = load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise InputError(f"{path} cannot be read ({error}); make it with: python -m training.start") from None
+    kept = read_kept(path)
     own = {k: v for k, v in model.state_dict().items() if not k.startswith(OF_ASSETS)}
     strange = sorted(
         k for k in kept.keys() | own.keys() if k not in own or k not in kept or kept[k].shape != own[k].shape
@@ -47,6 +44,19 @@ def start_from(path: Path, model: nn.Module) -> None:
     if strange:
         raise MismatchError(f"{path} is of another network: {', '.join(strange[:4])} and {len(strange)} in all differ")
     model.load_state_dict({k: v.float() for k, v in kept.items()}, strict=False)
+
+
+def read_kept(path: Path) -> dict[str, Tensor]:
+    """The tensors of a file of this module. Raises :class:`InputError` where there is none."""
+    try:
+        return dict(load_file(path))
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"{path} cannot be read ({error}); make it with: python -m training.start") from None
+
+
+def first_line(error: Exception) -> str:
+    """torch's go on for pages."""
+    return str(error).partition("\n")[0]
 
 
 def read_checkpoint(path: Path, config: MiniConfig) -> tuple[Mini, dict[str, Tensor]]:
@@ -59,7 +69,7 @@ def read_checkpoint(path: Path, config: MiniConfig) -> tuple[Mini, dict[str, Ten
         network = Mini(config)
         network.load_state_dict(saved["average"])
     except (RuntimeError, KeyError, EOFError, UnpicklingError) as error:
-        raise MismatchError(f"{path} is no checkpoint of airside-mini ({error})") from None
+        raise MismatchError(f"{path} is no checkpoint of airside-mini ({first_line(error)})") from None
     return network.eval(), saved.get("model", {})
 
 

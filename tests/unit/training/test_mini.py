@@ -17,8 +17,10 @@ from tests.mini_data import RECIPE, TINY, write_world
 from training import mini
 from training.crops import LONGEST
 from training.mini import CHECKPOINT, Model, Recipe, draw_batch, loss_of, new_model, optimisers, train
+from training.network import normalise
 from training.pictures import FIRST_ASSET
 from training.pool import Pool
+from training.schedule import half_precision
 
 CPU = torch.device("cpu")
 
@@ -101,6 +103,27 @@ def test_every_loss_falls(pool: Pool) -> None:
     for name in ("asset", "family", "depth", "bev", "simple_bev", "bins"):
         first, last = (np.mean([row[name] for row in part]) for part in (rows[:5], rows[-5:]))
         assert last < first, name
+
+
+def test_an_imprinted_asset_points_where_its_tokens_do(pool: Pool) -> None:
+    model, untouched = fresh(pool), fresh(pool).assets.weight
+    mini.imprint(model, pool, min_purity=1.0)
+    by_asset: dict[int, list[torch.Tensor]] = {}
+    for k in range(pool.pictures):
+        chosen = torch.tensor([k])
+        with torch.no_grad(), half_precision(CPU):  # flat patches are all cancellation: another precision, other tokens
+            tokens, _ = model.network(normalise(pool.singles.rgb[chosen]))
+        cells = pool.singles.label[k].unfold(0, 7, 7).unfold(1, 7, 7).flatten(2)
+        for row, column in torch.nonzero((cells == cells[..., :1]).all(dim=2)).tolist():
+            asset = int(pool.assets(chosen, cells[row, column, :1].reshape(1, 1, 1)))
+            by_asset.setdefault(asset, []).append(tokens[0, row, column])
+    assert len(by_asset) > 3
+    for asset, weight in enumerate(model.assets.weight):
+        if asset in by_asset:
+            mean = torch.stack(by_asset[asset]).mean(dim=0)
+            torch.testing.assert_close(weight, mean / mean.norm(), atol=2e-2, rtol=0)
+        else:
+            torch.testing.assert_close(weight, untouched[asset])
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -182,3 +182,20 @@ def test_a_vehicles_graph_from_the_weights_kept(tmp_path: Path, capsys: pytest.C
     assert (fused.cameras, fused.attentions) == (6, SMALL.depth)
     assert list(fused.stored.outputs) == ["tokens", "depth", "bev", "depth_probability"]
     assert "6 cameras" in capsys.readouterr().out
+
+
+def test_a_file_that_is_no_weights_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "empty").touch()
+    torch.save({"average": {"other": torch.zeros(1)}}, tmp_path / "other.pt")
+    save_file({"network.other": torch.zeros(1)}, tmp_path / "other.safetensors")
+    for option, name, told in (
+        ("--checkpoint", "absent", "does not exist"),
+        ("--checkpoint", "empty", "is no checkpoint of airside-mini"),
+        ("--checkpoint", "other.pt", "is no checkpoint of airside-mini"),
+        ("--weights", "absent", "cannot be read"),
+        ("--weights", "empty", "cannot be read"),
+        ("--weights", "other.safetensors", "is of another network"),
+    ):
+        assert export_mini.main([option, str(tmp_path / name), "--out", str(tmp_path / "bundle")]) != 0
+        assert told in capsys.readouterr().err
+    assert not (tmp_path / "bundle").exists()
