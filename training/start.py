@@ -59,18 +59,29 @@ def first_line(error: Exception) -> str:
     return str(error).partition("\n")[0]
 
 
-def read_checkpoint(path: Path, config: MiniConfig) -> tuple[Mini, dict[str, Tensor]]:
-    """The network of a checkpoint of ``training.mini``, and what else it holds. Raises :class:`InputError` where there
-    is none, :class:`MismatchError` where it is of another network."""
+def load_checkpoint(path: Path) -> dict[str, dict[str, Tensor]]:
+    """What ``training.mini`` saved. Raises :class:`InputError` where there is no such file, :class:`MismatchError`
+    where it is no checkpoint of it."""
     if not path.exists():
         raise InputError(f"{path} does not exist: give a checkpoint of training.mini")
     try:
         saved = torch.load(path, weights_only=True, map_location="cpu")
-        network = Mini(config)
-        network.load_state_dict(saved["average"])
-    except (RuntimeError, KeyError, EOFError, UnpicklingError) as error:
+    except (RuntimeError, EOFError, UnpicklingError) as error:
         raise MismatchError(f"{path} is no checkpoint of airside-mini ({first_line(error)})") from None
-    return network.eval(), saved.get("model", {})
+    if not isinstance(saved, dict) or not {"average", "model"} <= saved.keys():
+        raise MismatchError(f"{path} is no checkpoint of airside-mini (it holds no average and no model)")
+    return saved
+
+
+def read_checkpoint(path: Path, config: MiniConfig) -> tuple[Mini, dict[str, Tensor]]:
+    """The network of a checkpoint, and what else it holds. Raises as :func:`load_checkpoint`, and
+    :class:`MismatchError` where it is of another network."""
+    saved, network = load_checkpoint(path), Mini(config)
+    try:
+        network.load_state_dict(saved["average"])
+    except RuntimeError as error:
+        raise MismatchError(f"{path} is no checkpoint of airside-mini ({first_line(error)})") from None
+    return network.eval(), saved["model"]
 
 
 def main() -> int:
@@ -79,10 +90,9 @@ def main() -> int:
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
     try:
-        if not args.checkpoint.exists():
-            raise InputError(f"{args.checkpoint} does not exist: give a checkpoint of training.mini")
+        kept = kept_from_checkpoint(load_checkpoint(args.checkpoint))
         args.out.parent.mkdir(parents=True, exist_ok=True)
-        save_file(kept_from_checkpoint(torch.load(args.checkpoint, map_location="cpu", weights_only=True)), args.out)
+        save_file(kept, args.out)
     except AirsideError as error:
         print(f"training.start: {error}", file=sys.stderr)
         return error.exit_code
