@@ -1,5 +1,5 @@
 """Banks from labelled pictures: ``python -m prototypes build --dataset NAME --model BUNDLE --out BANK``, what one knows
-of others: ``... report``, and what the wheel carries: ``... embed --weights FILE``."""
+of others: ``... report``, and what the wheel carries: ``... embed --checkpoint FILE``."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     report.add_argument("--html", type=Path, help="and one page with pictures of them")
     report.set_defaults(run=_bank_report)
     embed = commands.add_parser("embed", help="export a trained network with its bank and demo into the package")
-    embed.add_argument("--weights", type=Path, required=True, help="training/weights/airside-mini.safetensors")
+    embed.add_argument("--checkpoint", type=Path, required=True)
     embed.add_argument("--cache", type=Path, help="folder that keeps the rendered frames for the next time")
     embed.set_defaults(run=_embed)
     args = parser.parse_args(argv)
@@ -132,7 +132,7 @@ def _bank_report(args: argparse.Namespace) -> None:
 def _embed(args: argparse.Namespace) -> None:
     from prototypes.embed import embed  # needs torch, which building a bank does not
 
-    embed(args.weights, _report, cache=args.cache)
+    embed(args.checkpoint, _report, cache=args.cache)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Make what the wheel carries, airside-mini: ``python -m prototypes embed --weights FILE``.
+"""Make what the wheel carries, airside-mini: ``python -m prototypes embed --checkpoint FILE``.
 
 Exports the model, builds and calibrates its bank, renders the demo's drive and its five support pictures.
 """
@@ -16,7 +16,7 @@ import yaml
 from prototypes.build import Report, build_apron
 from training.apron.drives import DEMO, Drive, drive_frames
 from training.apron.frames import SEED_DEMO, LabelledFrame, WorldPlan, frames_of
-from training.export_mini import export, load_weights
+from training.export_mini import export, load_network
 
 ASSETS = Path(__file__).parent.parent / "airside" / "assets" / "airside-mini"
 DEMO_HEIGHT_PX, DEMO_WIDTH_PX = 448, 784
@@ -25,10 +25,9 @@ PATCH_PX = 28  # 14 px at network size, half of the demo's
 JPEG_QUALITY = 88
 
 
-def embed(weights: Path, report: Report, out: Path = ASSETS, cache: Path | None = None) -> None:
-    """Write ``out``/model, ``out``/bank and ``out``/demo anew; ``weights`` as :func:`training.export_mini.load_weights`
-    takes them."""
-    network = load_weights(weights)  # before anything is deleted for it
+def embed(checkpoint: Path, report: Report, out: Path = ASSETS, cache: Path | None = None) -> None:
+    """Write ``out``/model, ``out``/bank and ``out``/demo anew."""
+    network = load_network(checkpoint)  # before anything is deleted for it
     for part in ("model", "bank", "demo"):
         shutil.rmtree(out / part, ignore_errors=True)
     export(network, out / "model")

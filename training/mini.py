@@ -253,24 +253,23 @@ def new_model(pool: Pool, recipe: Recipe, config: MiniConfig, device: torch.devi
 
 
 @torch.no_grad()
-def imprint(model: Model, pool: Pool, min_purity: float) -> None:
-    """Start the direction of every asset in ``pool`` at the mean of its tokens (Qi et al., CVPR 2018, section 3.2):
-    random ones would first shake a network that is trained already."""
+def imprint(model: Model, pool: Pool, pictures: range, min_purity: float) -> None:
+    """Start the direction of every asset in ``pictures`` of ``pool`` at the mean of its tokens there (Qi et al., CVPR
+    2018, section 3.2): random directions would first shake a network that is trained already."""
     config, total = model.network.config, torch.zeros_like(model.assets.weight)
-    chunks = torch.arange(pool.pictures, device=total.device).split(IMPRINTED)
+    cell = pool.singles.label.shape[1] // (config.height_px // config.patch_px)
+    chunks = torch.arange(pictures.start, pictures.stop, device=total.device).split(IMPRINTED)
     with Progress(f"times {IMPRINTED} pictures imprinted", len(chunks)) as progress:
         for chosen in chunks:
-            own, purity = majority(
-                pool.singles.label[chosen], pool.singles.label.shape[1] // (config.height_px // config.patch_px)
-            )
+            own, purity = majority(pool.singles.label[chosen], cell)
             with half_precision(total.device):
                 tokens = patch_tokens(model.network.trunk, normalise(pool.singles.rgb[chosen]))
             pure = purity >= min_purity
-            total.index_add_(
-                0, pool.assets(chosen, own)[pure].long(), functional.normalize(tokens[pure].float(), dim=-1)
-            )
+            asset, unit = pool.assets(chosen, own)[pure].long(), functional.normalize(tokens[pure].float(), dim=-1)
+            total.index_add_(0, asset, unit)
             progress.step()
     seen = total.norm(dim=1) > 0
+    seen[:FIRST_ASSET] &= pictures.start == 0  # what all worlds share has been learnt since
     model.assets.weight[seen] = functional.normalize(total[seen], dim=1)
 
 
@@ -280,10 +279,12 @@ def train(
     recipe: Recipe,
     out: Path,
     *,
-    checkpoint_every: int = 200,
+    checkpoint_every: int = 500,
     minutes: float = float("inf"),
+    imprinting: bool = False,
 ) -> Mini:
     """Train ``model`` until ``recipe.steps``, from the checkpoint in ``out`` if there is one; its weights' average.
+    ``imprinting``: every world that is new to it is imprinted first (:func:`imprint`).
 
     Everything random in a step is drawn from the recipe's seed and the step's number, so a resumed run repeats an
     uninterrupted one, unless pictures come in meanwhile. With ``minutes`` the learning rate falls by the clock and the
@@ -300,6 +301,7 @@ def train(
         for opt, state in zip(opts, saved["optimisers"], strict=True):
             opt.load_state_dict(state)
         step = saved["step"]
+    told = pool.pictures if step else 0  # pictures whose assets the model has met
     print(f"mini: {sum(p.numel() for p in average.parameters()):,} parameters on {device}; {pool}", flush=True)
     first, began, since = step, time.monotonic(), []
     spent = 0.0
@@ -307,6 +309,9 @@ def train(
     while step < recipe.steps and spent < 1:
         if step % LOOK_EVERY == 0:
             pool.look_for_more()
+        if imprinting and told < pool.pictures:
+            imprint(model, pool, range(told, pool.pictures), recipe.min_purity)
+            told = pool.pictures
         generator.manual_seed(recipe.seed * 7919 + step)
         loss, figures = loss_of(
             model, draw_batch(pool, recipe, config, generator), pool.family_of_asset, recipe, generator
@@ -365,8 +370,7 @@ def main() -> int:
         model = new_model(pool, recipe, MINI, device)
         if args.start is not None:
             start_from(args.start, model)
-            imprint(model, pool, recipe.min_purity)
-        train(model, pool, recipe, args.out, minutes=args.minutes)
+        train(model, pool, recipe, args.out, minutes=args.minutes, imprinting=args.start is not None)
     except AirsideError as error:
         print(f"training.mini: {error}", file=sys.stderr)
         return error.exit_code

@@ -27,7 +27,6 @@ from training.apron.renderer import ASSET_FIRST, STUFF, Renderer
 from training.apron.scenes import draw_scene
 from training.apron.solids import Asset
 from training.apron.world import World, build_world
-from training.chimeras import chimera
 from training.corruptions import corrupt_some
 from training.multitask.shards import write_shard
 from training.rig_frames import VEHICLES, Group, site_of, visit
@@ -35,7 +34,7 @@ from training.rig_shards import DEPTH_STRIDE, another_vehicle, shard_from_frames
 
 HEIGHT_PX, WIDTH_PX = 224, 392
 FIRST_ASSET = len(STUFF)
-CLUTTER_PER_WORLD, CHIMERAS_PER_WORLD = 7, 7
+CLUTTER_PER_WORLD = 14
 MOST_PLACED = 11
 CORRUPTED = 0.25  # share of the pictures
 SEED_TRAIN = 1_000_000
@@ -45,8 +44,8 @@ SEED_FILE = "seed.txt"
 
 
 def shard_assets(shard: int, seed: int = SEED_TRAIN) -> list[Asset]:
-    """The assets of one shard's world: one of every known family, clutter, and chimeras."""
-    makers = [*KNOWN.values(), *[CLUTTER["clutter"]] * CLUTTER_PER_WORLD, *[chimera] * CHIMERAS_PER_WORLD]
+    """The assets of one shard's world: one of every known family, and clutter."""
+    makers = [*KNOWN.values(), *[CLUTTER["clutter"]] * CLUTTER_PER_WORLD]
     return [make(np.random.default_rng([seed, shard, k])) for k, make in enumerate(makers)]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -107,7 +108,7 @@ def test_every_loss_falls(pool: Pool) -> None:
 
 def test_an_imprinted_asset_points_where_its_tokens_do(pool: Pool) -> None:
     model, untouched = fresh(pool), fresh(pool).assets.weight
-    mini.imprint(model, pool, min_purity=1.0)
+    mini.imprint(model, pool, range(pool.pictures), min_purity=1.0)
     by_asset: dict[int, list[torch.Tensor]] = {}
     for k in range(pool.pictures):
         chosen = torch.tensor([k])
@@ -124,6 +125,22 @@ def test_an_imprinted_asset_points_where_its_tokens_do(pool: Pool) -> None:
             torch.testing.assert_close(weight, mean / mean.norm(), atol=2e-2, rtol=0)
         else:
             torch.testing.assert_close(weight, untouched[asset])
+
+
+def test_a_world_that_comes_later_is_imprinted_then(pool: Pool, tmp_path: Path) -> None:
+    """Without a learning rate the directions are what imprinting made them."""
+    write_world(tmp_path, 0)
+    growing, still = Pool(tmp_path, 2, CPU), replace(RECIPE, learning_rate=0.0, weight_decay=0.0, steps=40, stops=1)
+    write_world(tmp_path, 1)
+    model = fresh(growing, still)
+    before = model.assets.weight.clone()
+    (tmp_path / "out").mkdir()
+    train(model, growing, still, tmp_path / "out", imprinting=True)
+    assert growing.worlds == 2
+    assert (model.assets.weight != before).any(dim=1).all()
+    wanted = copy.deepcopy(model)
+    mini.imprint(wanted, growing, range(growing.pictures), RECIPE.min_purity)
+    torch.testing.assert_close(model.assets.weight[FIRST_ASSET:], wanted.assets.weight[FIRST_ASSET:], atol=2e-2, rtol=0)
 
 
 @pytest.mark.parametrize("seed", range(4))
