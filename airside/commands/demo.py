@@ -86,7 +86,6 @@ def run(args: argparse.Namespace) -> int:
         ticks / (before_run.ticks / before_run.throughput_hz + after_run.ticks / after_run.throughput_hz), 2
     )
     summary["stage_ms"] = {k: round(v, 2) for k, v in after_run.stage_ms.items()}
-    summary["beside_ms"] = {k: round(v, 2) for k, v in after_run.beside_ms.items()}
     write_still(args.out, script, before, after)
     (args.out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
     print(as_text(summary, args.out))
@@ -212,7 +211,6 @@ def as_text(summary: dict[str, Any], out: Path) -> str:
         "",
         f"registered in {summary['register_ms']:.0f} ms; {summary['throughput_hz']:.1f} ticks a second, all included",
         "where the time goes: " + ", ".join(f"{name} {ms:.1f} ms" for name, ms in stages if ms >= 0.5),
-        "and beside the next tick: " + ", ".join(f"{name} {ms:.1f} ms" for name, ms in summary["beside_ms"].items()),
         f"look at {out}/before_after.png, {out}/before/overlay.mp4 and {out}/after/overlay.mp4",
     ]
     return "\n".join(lines)

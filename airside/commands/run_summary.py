@@ -14,9 +14,8 @@ from airside.pipeline import Tick
 
 STAGES = (
     *("decode", "fit", "network", "bank_search", "regions", "path", "depth", "fusion", "bev", "alerts"),
-    *("publish", "drawing", "closing"),
-)  # in their order; "drawing" is what a tick waits for the last one's picture
-BESIDE = ("overlay", "video", "stills")  # a tick's picture, while the next tick is looked at
+    *("publish", "overlay", "video", "stills", "closing"),
+)  # in their order
 
 
 class RunSummary:
@@ -76,19 +75,13 @@ class RunSummary:
 
     @property
     def stage_ms(self) -> dict[str, float]:
-        """Mean milliseconds a tick, by stage, those of :data:`BESIDE` left out; ``other`` is what no stage claims."""
+        """Mean milliseconds a tick, by stage; ``other`` is what no stage claims."""
         ticks = max(self.ticks, 1)
         known = [stage for stage in STAGES if stage in self._stage_s]
-        extra = [stage for stage in self._stage_s if stage not in (*STAGES, *BESIDE, "waiting")]
+        extra = [stage for stage in self._stage_s if stage not in STAGES and stage != "waiting"]
         stages = {stage: self._stage_s[stage] * 1e3 / ticks for stage in (*known, *extra)}
         busy_ms = (self._wall_s - self._stage_s["waiting"]) * 1e3 / ticks
         return stages | {"other": max(0.0, busy_ms - sum(stages.values()))}
-
-    @property
-    def beside_ms(self) -> dict[str, float]:
-        """Mean milliseconds a tick of what another thread does beside the next tick, by stage."""
-        ticks = max(self.ticks, 1)
-        return {stage: self._stage_s[stage] * 1e3 / ticks for stage in BESIDE if stage in self._stage_s}
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -107,7 +100,6 @@ class RunSummary:
             "wall_s": round(self._wall_s, 3),
             "waiting_s": round(self._stage_s["waiting"], 3),
             "stage_ms": {stage: round(ms, 3) for stage, ms in self.stage_ms.items()},
-            "beside_ms": {stage: round(ms, 3) for stage, ms in self.beside_ms.items()},
         }
 
     def as_text(self) -> str:
@@ -127,7 +119,6 @@ class RunSummary:
         total = sum(stages.values()) or 1.0
         rows = [(name, f"{ms:.1f}", f"{ms / total:.0%}") for name, ms in stages.items()]
         rows.append(("together", f"{total:.1f}", ""))
-        rows += [(f"{name}, beside the next tick", f"{ms:.1f}", "") for name, ms in self.beside_ms.items()]
         lines += ["", table(("where the time goes", "ms a tick", "share"), rows, right="lrr"), ""]
         lines.append(f"throughput {self.throughput_hz:.1f} Hz, everything included")
         return "\n".join(lines)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -35,8 +34,7 @@ def watch(
 ) -> RunSummary:
     """Tick until the feed ends, ``max_ticks`` or ``stop()``; every file in ``out`` is finished on return.
 
-    ``picture`` draws the film and the stills, each tick's while the next one is looked at; ``None`` leaves them out.
-    ``duty`` is what a live vehicle asks besides.
+    ``picture`` draws the film and the stills, ``None`` leaves them out. ``duty`` is what a live vehicle asks besides.
     Raises :class:`InputError` when the source has no frame, or none that can be used.
     """
     make_out(out)
@@ -55,9 +53,7 @@ def watch(
         RunFiles(out, fps=feed.film_fps) as files,
         duty.publishing(files.alerts) as publish,
         Progress("ticks", total) as progress,
-        ThreadPoolExecutor(1, "drawing") as drawing,
     ):
-        drawn: Future[tuple[Tick, np.ndarray]] | None = None
         while bundle is not None:
             with duty.tick(pipeline) as workload:
                 tick = pipeline.tick(bundle, workload, live=feed.live)
@@ -66,13 +62,11 @@ def watch(
             summary.add(tick)
             if picture is not None:
                 summary.filmed = True
-                _collect(drawn, duty, summary)
-                drawn = drawing.submit(_draw, tick, picture, files, summary)
+                duty.drawn(tick, _draw(tick, picture, files, summary))
             used, reasons = used or bool(tick.views), ", ".join(tick.record.health.reasons)
             on_record(tick.record)
             progress.step()
             bundle = next(bundles, None) if max_ticks is None or summary.ticks < max_ticks else None
-        _collect(drawn, duty, summary)
         with summary.stage("closing"):
             files.close()
         summary.finish(feed.faults())
@@ -82,22 +76,14 @@ def watch(
     return summary
 
 
-def _draw(tick: Tick, picture: Picture, files: RunFiles, summary: RunSummary) -> tuple[Tick, np.ndarray]:
+def _draw(tick: Tick, picture: Picture, files: RunFiles, summary: RunSummary) -> np.ndarray:
     with summary.stage("overlay"):
         drawn = picture(tick)
     with summary.stage("video"):
         files.film(drawn)
     with summary.stage("stills"):
         files.still(drawn, tick.record)
-    return tick, drawn
-
-
-def _collect(drawn: Future[tuple[Tick, np.ndarray]] | None, duty: Duty, summary: RunSummary) -> None:
-    """What the last tick's drawing came to; its errors are raised here."""
-    if drawn is not None:
-        with summary.stage("drawing"):
-            tick, picture = drawn.result()
-        duty.drawn(tick, picture)
+    return drawn
 
 
 def _timed(feed: Feed, summary: RunSummary, stop: Callable[[], bool]) -> Iterator[FrameBundle]:

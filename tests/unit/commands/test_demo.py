@@ -143,13 +143,11 @@ def test_refuses_a_damaged_script(tmp_path: Path, text: str | None) -> None:
 def test_the_table_says_the_counts() -> None:
     summary = summarise(_script((ROBOT, DRUM)), _records((_unknown(ROBOT_BOX),)), _records((_unknown(DRUM_BOX),)))
     summary |= {"register_ms": 123.4, "throughput_hz": 9.87, "stage_ms": {"fit": 0.1, "network": 40.0}}
-    summary["beside_ms"] = {"overlay": 17.0}
     rows = [line.split() for line in as_text(summary, Path("o")).splitlines()]
     assert ["robot", "unknown", "1", "0"] in rows
     assert ["drum", "unknown", "0", "1"] in rows
     assert "registered in 123 ms; 9.9 ticks a second" in as_text(summary, Path("o"))
     assert "network 40.0 ms" in as_text(summary, Path("o"))
-    assert "beside the next tick: overlay 17.0 ms" in as_text(summary, Path("o"))
 
 
 def test_the_embedded_demo(tmp_path: Path, airside: Callable[..., SimpleNamespace]) -> None:
