@@ -95,6 +95,9 @@ class OpenVinoEngine(BundleEngine):
             return SpreadNetwork(alone, lambda: alone if threads == 1 else compiled(threads), threads)
 
         model = spread(bundle.network, network_outputs(m))
+        # OpenVINO's binding sets itself up in the first call of a process. Two threads that make it together can wait
+        # for each other for ever, one with Python's lock and one with the binding's: so it is made here.
+        model({"images": np.zeros((1, m.height_px, m.width_px, 3), np.uint8)}, network_outputs(m))
         if bundle.bev_network is not None:
             bev = OpenVinoNetwork(
                 core,

@@ -6,6 +6,7 @@ import os
 import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -108,6 +109,22 @@ def mini(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 def _present(value: Tensor | None) -> Tensor:
     assert value is not None
     return value
+
+
+def test_openvino_is_called_once_before_threads_may_call_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two threads in its binding's first call of a process can wait for each other for ever (eval/LOG.md)."""
+    pytest.importorskip("openvino")
+    from airside.engine.openvino import OpenVinoNetwork
+
+    callers, call = [], OpenVinoNetwork.__call__
+
+    def noted(network: OpenVinoNetwork, inputs: Any, outputs: Any) -> list[np.ndarray]:
+        callers.append(threading.current_thread())
+        return call(network, inputs, outputs)
+
+    monkeypatch.setattr(OpenVinoNetwork, "__call__", noted)
+    load_named("openvino", open_bundle(tiny_bundle(tmp_path / "model", depth=True)), 2)
+    assert callers == [threading.current_thread()]
 
 
 @pytest.mark.parametrize("name", FLOAT32)
