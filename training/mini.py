@@ -111,7 +111,7 @@ def draw_batch(pool: Pool, recipe: Recipe, config: MiniConfig, generator: torch.
     rgb, label, depth_m = cropped(
         *(x[chosen] for x in (pool.singles.rgb, pool.singles.label, pool.singles.depth_m)), generator
     )
-    own, purity = majority(label, label.shape[1] // (config.height_px // config.patch_px))
+    own, purity = _by_patch(label, config)
     singles = Truth(rgb, pool.assets(chosen, own), (purity * 255).round().to(torch.uint8), depth_m)
     if pool.stops is None:
         nothing = torch.empty(0, device=device)
@@ -132,6 +132,11 @@ def draw_batch(pool: Pool, recipe: Recipe, config: MiniConfig, generator: torch.
     rigs = mirrored(pool.rigs(visits, (config.height_px, config.width_px), config.patch_px), turned)
     bev, visible = (mirrored_where(turned, x[visits]) for x in (pool.stops.bev, pool.stops.visible))
     return Batch(_joined(singles, seen), rigs, bev.float(), visible, alive)
+
+
+def _by_patch(label: Tensor, config: MiniConfig) -> tuple[Tensor, Tensor]:
+    """:func:`majority` of ``label`` [P, h, w] in every patch."""
+    return majority(label, label.shape[1] // (config.height_px // config.patch_px))
 
 
 def _rows(truth: Truth, rows: Tensor) -> Truth:
@@ -257,11 +262,10 @@ def imprint(model: Model, pool: Pool, pictures: range, min_purity: float) -> Non
     """Start the direction of every asset in ``pictures`` of ``pool`` at the mean of its tokens there (Qi et al., CVPR
     2018, section 3.2): random directions would first shake a network that is trained already."""
     config, total = model.network.config, torch.zeros_like(model.assets.weight)
-    cell = pool.singles.label.shape[1] // (config.height_px // config.patch_px)
     chunks = torch.arange(pictures.start, pictures.stop, device=total.device).split(IMPRINTED)
     with Progress(f"times {IMPRINTED} pictures imprinted", len(chunks)) as progress:
         for chosen in chunks:
-            own, purity = majority(pool.singles.label[chosen], cell)
+            own, purity = _by_patch(pool.singles.label[chosen], config)
             with half_precision(total.device):
                 tokens = patch_tokens(model.network.trunk, normalise(pool.singles.rgb[chosen]))
             pure = purity >= min_purity
@@ -301,7 +305,7 @@ def train(
         for opt, state in zip(opts, saved["optimisers"], strict=True):
             opt.load_state_dict(state)
         step = saved["step"]
-    told = pool.pictures if step else 0  # pictures whose assets the model has met
+    met = pool.pictures if step else 0  # pictures whose assets the model knows
     print(f"mini: {sum(p.numel() for p in average.parameters()):,} parameters on {device}; {pool}", flush=True)
     first, began, since = step, time.monotonic(), []
     spent = 0.0
@@ -309,9 +313,9 @@ def train(
     while step < recipe.steps and spent < 1:
         if step % LOOK_EVERY == 0:
             pool.look_for_more()
-        if imprinting and told < pool.pictures:
-            imprint(model, pool, range(told, pool.pictures), recipe.min_purity)
-            told = pool.pictures
+        if imprinting and met < pool.pictures:
+            imprint(model, pool, range(met, pool.pictures), recipe.min_purity)
+            met = pool.pictures
         generator.manual_seed(recipe.seed * 7919 + step)
         loss, figures = loss_of(
             model, draw_batch(pool, recipe, config, generator), pool.family_of_asset, recipe, generator

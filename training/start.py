@@ -66,10 +66,10 @@ def load_checkpoint(path: Path) -> dict[str, dict[str, Tensor]]:
         raise InputError(f"{path} does not exist: give a checkpoint of training.mini")
     try:
         saved = torch.load(path, weights_only=True, map_location="cpu")
-    except (RuntimeError, EOFError, UnpicklingError) as error:
+    except (OSError, RuntimeError, EOFError, UnpicklingError) as error:
         raise MismatchError(f"{path} is no checkpoint of airside-mini ({first_line(error)})") from None
     if not isinstance(saved, dict) or not {"average", "model"} <= saved.keys():
-        raise MismatchError(f"{path} is no checkpoint of airside-mini (it holds no average and no model)")
+        raise MismatchError(f"{path} is no checkpoint of airside-mini (it lacks an average or a model)")
     return saved
 
 

@@ -65,7 +65,8 @@ class LiftThenDecode:
         layers, probability = BEV_OUTPUTS
         told, cells = self._lift(inputs, (probability, self._cells))
         (decoded,) = self._decoder({self._cells: cells}, (layers,))
-        return [{layers: decoded, probability: told}[name] for name in outputs]
+        found = {layers: decoded, probability: told}
+        return [found[name] for name in outputs]
 
 
 def _bev_network(network: bytes, path: Path, threads: int) -> Network:

@@ -22,7 +22,7 @@ def pruned(network: bytes, outputs: Collection[str]) -> bytes:
 
     Raises :class:`ValueError` where ``network`` is no ONNX model, or one of its nodes has a graph inside.
     """
-    return _with_graph(network, lambda graph: _part(graph, (), outputs))
+    return _with_graph(network, lambda graph: _part(graph, None, outputs))
 
 
 def cut_after(network: bytes, kind: str, outputs: Collection[str]) -> tuple[bytes, bytes, str]:
@@ -45,8 +45,9 @@ def cut_after(network: bytes, kind: str, outputs: Collection[str]) -> tuple[byte
         if not after.isdisjoint(takes):
             after.update(gives)
     before = [*(name for name in outputs if name not in after), border]
-    first = _with_graph(network, lambda graph: _part(graph, (), before))
-    second = _with_graph(network, lambda graph: _part(graph, (border,), [name for name in outputs if name in after]))
+    behind = [name for name in outputs if name in after]
+    first = _with_graph(network, lambda graph: _part(graph, None, before))
+    second = _with_graph(network, lambda graph: _part(graph, border, behind))
     return first, second, border
 
 
@@ -57,33 +58,34 @@ def _with_graph(network: bytes, change: Callable[[memoryview], bytes]) -> bytes:
     )
 
 
-def _part(graph: memoryview, given: Collection[str], outputs: Collection[str]) -> bytes:
-    """What ``outputs`` need where ``given`` is there already. Either may be values between nodes; if any is given, the
-    graph's own inputs must not be needed."""
+def _part(graph: memoryview, given: str | None, outputs: Collection[str]) -> bytes:
+    """What ``outputs`` need. Where a value between nodes is ``given`` it takes the place of the graph's own inputs,
+    which must not be needed then; ``outputs`` may be such values too."""
     fields = list(_fields(graph))
-    wanted, dropped, told = set(outputs), set(), set()
+    wanted, dropped, declared = set(outputs), set(), set()
     for place in reversed(range(len(fields))):  # nodes are in topological order
         number, value, _ = fields[place]
         if number == _GRAPH_NODE:
             takes, gives = _names(value)
-            if (wanted - set(given)).isdisjoint(gives):
+            if wanted.isdisjoint(gives):
                 dropped.add(place)
             else:
-                wanted.update(takes)
+                wanted.update(name for name in takes if name != given)
         elif number == _GRAPH_OUTPUT:
             (name,) = _text(value, _VALUE_NAME)
-            told.add(name)
+            declared.add(name)
             if name not in outputs:
                 dropped.add(place)
-    if given:
-        for place, (number, value, _) in enumerate(fields):
-            if number == _GRAPH_INPUT:
-                dropped.add(place)
-                if _text(value, _VALUE_NAME)[0] in wanted:
-                    raise ValueError(f"what comes after {', '.join(given)} needs {_text(value, _VALUE_NAME)[0]} too")
+    inputs = []
+    if given is not None:
+        own = {place: _text(value, _VALUE_NAME)[0] for place, (n, value, _) in enumerate(fields) if n == _GRAPH_INPUT}
+        if needed := wanted.intersection(own.values()):
+            raise ValueError(f"what comes after {given} needs {', '.join(sorted(needed))} too")
+        dropped.update(own)
+        inputs = [_field(_GRAPH_INPUT, _float32(given))]
     kept = [bytes(whole) for place, (_, _, whole) in enumerate(fields) if place not in dropped]
-    inputs = [_field(_GRAPH_INPUT, _float32(name)) for name in given]
-    return b"".join([*kept, *inputs, *(_field(_GRAPH_OUTPUT, _float32(name)) for name in outputs if name not in told)])
+    new = [_field(_GRAPH_OUTPUT, _float32(name)) for name in outputs if name not in declared]
+    return b"".join([*kept, *inputs, *new])
 
 
 def _float32(name: str) -> bytes:

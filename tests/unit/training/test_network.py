@@ -186,11 +186,14 @@ def test_a_vehicles_graph_from_the_weights_kept(tmp_path: Path, capsys: pytest.C
 
 def test_a_file_that_is_no_weights_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "empty").touch()
-    torch.save({"average": {"other": torch.zeros(1)}}, tmp_path / "other.pt")
+    torch.save({"average": {"other": torch.zeros(1)}, "model": {}}, tmp_path / "other.pt")
+    torch.save({"average": Mini(SMALL).state_dict()}, tmp_path / "half.pt")
     save_file({"network.other": torch.zeros(1)}, tmp_path / "other.safetensors")
     for option, name, told in (
         ("--checkpoint", "absent", "does not exist"),
         ("--checkpoint", "empty", "is no checkpoint of airside-mini"),
+        ("--checkpoint", ".", "is no checkpoint of airside-mini"),
+        ("--checkpoint", "half.pt", "it lacks an average or a model"),
         ("--checkpoint", "other.pt", "is no checkpoint of airside-mini"),
         ("--weights", "absent", "cannot be read"),
         ("--weights", "empty", "cannot be read"),
