@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -15,7 +15,7 @@ from airside.fusion.viewpoint import Viewpoint, path_of
 from airside.geometry.path import NEAR_PATCH_M
 from airside.health import scene_health
 from airside.knowledge import Knowledge, maps_from_tokens
-from airside.messages import Frame, Health, Kind, NetworkInput, OodMap, Region
+from airside.messages import Frame, Health, HealthState, Kind, NetworkInput, OodMap, Region
 from airside.ood.path import faint_regions, patches_in_boxes
 from airside.ood.refine import refined
 from airside.ood.regions import RegionRules, find_regions
@@ -75,15 +75,8 @@ def perceived(
         rules=RegionRules(min_patches_unknown=site.min_patches),
     )
     clock.lap("regions")
-    if point is not None and knowledge.path_threshold is not None:
-        far, whole = (
-            path_of(point.view, site.corridor_half_width_m, site.caution_distance_m, least_patch_m)
-            for least_patch_m in (NEAR_PATCH_M, 0.0)
-        )
-        doubted = dict(zip(score_map.class_names, knowledge.index.doubted, strict=True))
-        settled = [r.box_px for r in regions if r.kind is Kind.UNKNOWN or doubted[r.nearest_class]]
-        taken = patches_in_boxes(settled, net)
-        regions = (*regions, *faint_regions(path_map, far, whole, knowledge.path_threshold, taken, net))
+    if point is not None:
+        regions = (*regions, *_on_path(path_map, net, point.view, point.view, regions, knowledge, site))
         clock.lap("path")
     scene = scene_health(score_map.ood_score, net.observed, knowledge.threshold, site.scene_novelty_limit)
     if scene.reasons:  # a new scene is said once, not as a hundred objects
@@ -92,3 +85,46 @@ def perceived(
     clock.lap("depth")
     view = point.view if point is not None else None
     return CameraView(frame, net, tokens, score_map, regions, view, depth_m, scene, pixel_score)
+
+
+def with_window(
+    seen: CameraView,
+    net: NetworkInput,
+    tokens: np.ndarray,
+    window: MountedView,
+    knowledge: Knowledge,
+    site: SiteConfig,
+    clock: StageClock,
+) -> CameraView:
+    """``seen`` by a mounted camera, and what only the window ``net`` of its frame shows; ``tokens`` [Hp, Wp, C] are the
+    network's of it. It adds what is faint on the path; all else the whole picture tells."""
+    assert seen.view is not None
+    if not np.isfinite(tokens).all():
+        return replace(seen, scene=Health(HealthState.DEGRADED, ("path_window_not_finite",)))
+    _, path_map = maps_from_tokens(tokens, knowledge)
+    found = _on_path(path_map, net, window, seen.view, seen.regions, knowledge, site)
+    clock.lap("window")
+    return replace(seen, regions=(*seen.regions, *found))
+
+
+def _on_path(
+    path_map: OodMap,
+    net: NetworkInput,
+    view: MountedView,
+    whole: MountedView,
+    regions: Sequence[Region],
+    knowledge: Knowledge,
+    site: SiteConfig,
+) -> tuple[Region, ...]:
+    """What is faint on the path in the picture ``net`` that ``view`` describes, beside what ``regions`` settle already.
+    Where the far part begins, the camera's ``whole`` picture decides."""
+    if knowledge.path_threshold is None:
+        return ()
+    finer = whole.network.fx / view.network.fx
+    far, path = (
+        path_of(view, site.corridor_half_width_m, site.caution_distance_m, least_patch_m)
+        for least_patch_m in (NEAR_PATCH_M * finer, 0.0)
+    )
+    doubted = dict(zip(path_map.class_names, knowledge.index.doubted, strict=True))
+    settled = [r.box_px for r in regions if r.kind is Kind.UNKNOWN or doubted[r.nearest_class]]
+    return tuple(faint_regions(path_map, far, path, knowledge.path_threshold, patches_in_boxes(settled, net), net))

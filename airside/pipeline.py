@@ -20,7 +20,7 @@ from airside.alerts.hold import Memory, alerts_of
 from airside.alerts.rules import level_of_sighting, nearest_m
 from airside.bank.store import BankStore
 from airside.camera_watch import Watched, judged
-from airside.cameras.fit import fit_to_network
+from airside.cameras.fit import fit_to_network, fit_window
 from airside.cameras.rectify import Rectifier
 from airside.config import CameraConfig, SiteConfig
 from airside.engine.bev_spec import BevSpec
@@ -30,7 +30,8 @@ from airside.fusion.bev_layers import BevLayers, RigAbove, bev_layers, measured_
 from airside.fusion.joined import joined
 from airside.fusion.occupancy import occupancy
 from airside.fusion.place import place
-from airside.fusion.viewpoint import Viewpoint, lacking, looked_at, viewpoint
+from airside.fusion.viewpoint import Viewpoint, lacking, looked_at, viewpoint, window_of
+from airside.geometry.path import Window
 from airside.health import OK, rig_health, worst
 from airside.knowledge import Knowledge, knowledge_from_bank
 from airside.messages import (
@@ -47,7 +48,7 @@ from airside.messages import (
     Sighting,
     TickRecord,
 )
-from airside.perception import CameraView, StageClock, perceived
+from airside.perception import CameraView, StageClock, perceived, with_window
 from airside.tracking.tracker import Tracker
 from airside.workload import FULL, Workload, ahead_cameras
 
@@ -91,7 +92,7 @@ class Pipeline:
         self._above = rig_above(self._mounted, engine.manifest) if self._mounted else None
         self._rectifiers = {mount.name: Rectifier(mount) for mount in self._mounted}
         self._watched = dict.fromkeys(self._rig, Watched())
-        self._viewpoints: dict[str, tuple[tuple[int, ...], Viewpoint]] = {}  # by camera, of its latest frame size
+        self._viewpoints: dict[tuple[str, Window | None], tuple[tuple[int, ...], Viewpoint]] = {}  # of the latest size
         self._beside = ThreadPoolExecutor(1, "airside-above")
         self._tracker = Tracker()
         self._held: Memory = {}
@@ -184,7 +185,7 @@ class Pipeline:
     def _look(
         self, statuses: Sequence[CameraStatus], frames: Sequence[Frame], workload: Workload, clock: StageClock
     ) -> tuple[tuple[CameraStatus, ...], tuple[CameraView, ...]]:
-        """One pass of the network over all ``frames``, and each picture's map and regions."""
+        """One pass of the network over all ``frames``, a closer look at the path; each picture's map and regions."""
         found = {status.camera: status for status in statuses}
         fitted: list[tuple[Frame, NetworkInput]] = []
         for frame in frames:
@@ -210,11 +211,30 @@ class Pipeline:
                     found[frame.camera] = _unusable(found[frame.camera], "network_not_finite")
                     continue
                 point = self._viewpoint_of(frame, net)
-                view = perceived(frame, net, tokens[number], of_camera, point, self._knowledge, self.site, clock)
-                status = found[frame.camera]
-                found[frame.camera] = replace(status, health=worst(status.health, view.scene))
-                views.append(view)
-        return tuple(found[status.camera] for status in statuses), tuple(views)
+                views.append(perceived(frame, net, tokens[number], of_camera, point, self._knowledge, self.site, clock))
+        seen = self._look_closer(views, clock) if workload.closer else views
+        for view in seen:
+            status = found[view.frame.camera]
+            found[view.frame.camera] = replace(status, health=worst(status.health, view.scene))
+        return tuple(found[status.camera] for status in statuses), tuple(seen)
+
+    def _look_closer(self, views: Sequence[CameraView], clock: StageClock) -> Sequence[CameraView]:
+        """``views`` with the far part of the path looked at once more, in the one whose frame shows it largest."""
+        site, ahead = self.site, [None if view.scene.reasons else view.view for view in views]
+        chosen = window_of(ahead, site.corridor_half_width_m, site.caution_distance_m)
+        if chosen is None or self._knowledge.path_threshold is None:
+            return views
+        k, window_px = chosen
+        frame, m = views[k].frame, self._engine.manifest
+        net = fit_window(frame.image, window_px, m.height_px, m.width_px, m.patch_px)
+        net = self._rectifiers[frame.camera].observed(net, *frame.image.shape[:2])
+        point = self._viewpoint_of(frame, net, window_px)
+        assert point is not None  # views[k] is mounted
+        clock.lap("fit")
+        tokens = self._engine.tokens(net.image[None])[0]
+        clock.lap("network")
+        closer = with_window(views[k], net, tokens, point.view, self._knowledge, site, clock)
+        return (*views[:k], closer, *views[k + 1 :])
 
     def _fitted(self, frame: Frame) -> tuple[Frame, NetworkInput]:
         """The frame as a pinhole's, and as the network sees it."""
@@ -224,15 +244,15 @@ class Pipeline:
         net = fit_to_network(frame.image, m.height_px, m.width_px, m.patch_px)
         return frame, net if rectifier is None else rectifier.observed(net, *frame.image.shape[:2])
 
-    def _viewpoint_of(self, frame: Frame, net: NetworkInput) -> Viewpoint | None:
-        """Made anew only when the frames change their size."""
-        mount, shape = self._rig[frame.camera], frame.image.shape
+    def _viewpoint_of(self, frame: Frame, net: NetworkInput, window_px: Window | None = None) -> Viewpoint | None:
+        """Of the whole frame or of a part; made anew only when the frames change their size."""
+        mount, shape, part = self._rig[frame.camera], frame.image.shape, (frame.camera, window_px)
         if mount is None:
             return None
-        made_for, point = self._viewpoints.get(frame.camera, (None, None))
+        made_for, point = self._viewpoints.get(part, (None, None))
         if point is None or made_for != shape:
             point = viewpoint(mount, self._engine.manifest, shape, net)
-            self._viewpoints[frame.camera] = shape, point
+            self._viewpoints[part] = shape, point
         return point
 
     def _placed(self, views: Sequence[CameraView]) -> list[Sighting]:

@@ -19,10 +19,12 @@ AHEAD_RAD = math.radians(30.0)  # one looking no further away shows the path
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """``skipped`` cameras are not looked at in this tick; bird's-eye views are ``bev_slower`` times rarer."""
+    """``skipped`` cameras are not looked at in this tick; bird's-eye views are ``bev_slower`` times rarer; ``closer``:
+    the path far away is looked at once more."""
 
     depth: bool = True
     bev_slower: int = 1
+    closer: bool = True
     skipped: frozenset[str] = frozenset()
     health: Health = OK
 
@@ -38,14 +40,17 @@ class _Step:
     depth_every: int
     bev_slower: int
     rear_every: int
+    closer_every: int
 
 
-# Depth first, then the bird's-eye view, then the rear cameras, every second tick in turn; never the others.
+# Depth first, then the bird's-eye view, then the rear cameras, every second tick in turn, never the others; last the
+# closer look at the path, in the ticks without depth.
 STEPS = (
-    _Step("", 1, 1, 1),
-    _Step("overload_depth", 2, 1, 1),
-    _Step("overload_bev", 2, 4, 1),
-    _Step("overload_rear", 2, 4, 2),
+    _Step("", 1, 1, 1, 1),
+    _Step("overload_depth", 2, 1, 1, 1),
+    _Step("overload_bev", 2, 4, 1, 1),
+    _Step("overload_rear", 2, 4, 2, 1),
+    _Step("overload_closer", 2, 4, 2, 2),
 )
 
 
@@ -81,7 +86,7 @@ class Load:
         reasons = tuple(s.reason for s in STEPS[1 : self.step + 1])
         health = Health(HealthState.DEGRADED, reasons) if reasons else OK
         depth = tick % step.depth_every == step.depth_every - 1  # where rare, not in a tick of the bird's-eye view
-        return Workload(depth, step.bev_slower, skipped, health)
+        return Workload(depth, step.bev_slower, tick % step.closer_every == 0, skipped, health)
 
 
 def rear_cameras(cameras: Sequence[CameraConfig]) -> tuple[str, ...]:

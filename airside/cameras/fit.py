@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 
@@ -54,6 +56,16 @@ def fit_to_network(image: np.ndarray, height: int, width: int, patch: int) -> Ne
         offset_px=offset,
         observed=observed,
     )
+
+
+def fit_window(
+    image: np.ndarray, window_px: tuple[int, int, int, int], height: int, width: int, patch: int
+) -> NetworkInput:
+    """The part ``window_px`` (x, y, width, height, within ``image``), brought to the network's size as a whole picture
+    is by :func:`fit_to_network`, with the way back to the pixels of ``image``. Raises as it does."""
+    x, y, window_width, window_height = window_px
+    net = fit_to_network(image[y : y + window_height, x : x + window_width], height, width, patch)
+    return replace(net, offset_px=(net.offset_px[0] + x, net.offset_px[1] + y))
 
 
 def _covered(start: int, length: int, total: int, patch: int) -> np.ndarray:

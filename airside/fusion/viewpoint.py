@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -12,7 +12,7 @@ from airside.config import CameraConfig
 from airside.engine.bundle import Manifest
 from airside.fusion.mounted import MountedView, mounted_view
 from airside.fusion.region_depth import metric_depth
-from airside.geometry.path import NEAR_PATCH_M, path_patches
+from airside.geometry.path import NEAR_PATCH_M, Window, path_patches, path_window
 from airside.messages import NetworkInput
 
 
@@ -43,6 +43,27 @@ def path_of(view: MountedView, half_width_m: float, reach_m: float, least_patch_
     path &= view.observed
     path.flags.writeable = False
     return path
+
+
+def window_of(views: Sequence[MountedView | None], half_width_m: float, reach_m: float) -> tuple[int, Window] | None:
+    """Which of ``views`` has the finest :func:`path_window`, and that window in its frame; the far path begins where a
+    patch of the whole picture gets coarse. ``None`` where no frame has more to show than its network's picture."""
+    found = []
+    for k, view in enumerate(views):
+        window = _window_in(view, half_width_m, reach_m) if view is not None else None
+        if view is not None and window is not None:
+            found.append((view.frame.fx / window[2], k, window))
+    if not found:
+        return None
+    _, k, window = max(found)
+    return k, window
+
+
+@lru_cache(maxsize=32)
+def _window_in(view: MountedView, half_width_m: float, reach_m: float) -> Window | None:
+    from_m = float(view.ego_from_cam.translation_m[0]) + NEAR_PATCH_M * view.network.fx / view.patch_px
+    size = view.network.width, view.network.height
+    return path_window(view.frame, view.ego_from_cam, size, half_width_m, from_m, min(reach_m, view.max_range_m))
 
 
 def looked_at(places_xy_m: np.ndarray, views: Collection[MountedView]) -> np.ndarray:

@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 
 from airside.alerts.jsonl import json_line
+from airside.bank.bank import Calibration
 from airside.bank.store import BankStore
 from airside.config import CameraConfig, MountConfig, SiteConfig
 from airside.engine.engine import NetworkOutput
 from airside.engine.onnx import OnnxEngine, load_engine
-from airside.messages import Frame, FrameBundle, HealthState, Kind, Level
-from airside.pipeline import Pipeline
+from airside.messages import Frame, FrameBundle, HealthState, Kind, Level, Region
+from airside.ood.path import PATH
+from airside.pipeline import Pipeline, Tick
 from airside.workload import Workload
 from tests.builders import TINY_BEV, apron_like_picture, taught_bank, tiny_bundle
 
@@ -137,6 +139,78 @@ def test_depth_is_left_out_where_there_is_too_much_to_do(pipeline: Pipeline) -> 
     tick = pipeline.tick(both(1, RED), Workload(depth=False))
     assert all(view.depth_m is None for view in tick.views)
     assert any(s.placement is not None for s in tick.record.sightings)  # from the ground
+
+
+def far_speck(tick: int, side_px: int = 28) -> Frame:
+    """A frame with four times the pixels a side that the network takes, and a small thing 20 m ahead."""
+    image, _ = apron_like_picture(np.random.default_rng(3), size=(784, 448), colour=None)
+    u, foot = 391, round(30.0 * 4 + 1.5 + 4 * 98.0 * 1.8 / 20.0)
+    image[foot - side_px : foot, u - side_px // 2 : u + side_px // 2] = RED
+    return Frame("front", image, tick * TICK_NS, tick)
+
+
+WINDOW = (293, 101, 196, 112)  # around the speck; the tiny network is too small to have one by itself
+
+
+def closer_pipeline(engine: OnnxEngine, folder: Path, threshold: float) -> Pipeline:
+    bank = taught_bank(engine)
+    path = Calibration(bank.calibrations[0].method + PATH, threshold, 0.03, 200)
+    store = BankStore(folder)
+    store.create(replace(bank, calibrations=(*bank.calibrations, path)), "test", "first")
+    return Pipeline(engine, store, site=SiteConfig(bev_every=1), rig=RIG)
+
+
+def on_path(tick: Tick) -> list[Region]:
+    return [s.region for s in tick.record.sightings if s.region.faint]
+
+
+def test_what_is_too_small_for_the_whole_picture_is_seen_in_the_path_s_window(
+    engine: OnnxEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline, again = (closer_pipeline(engine, tmp_path / name, 0.3) for name in ("one", "two"))
+    passes: list[int] = []
+    real = engine.tokens
+
+    def counted(images: np.ndarray) -> np.ndarray:
+        passes.append(len(images))
+        return real(images)
+
+    monkeypatch.setattr(engine, "tokens", counted)
+    monkeypatch.setattr("airside.pipeline.window_of", lambda views, half_width_m, reach_m: (0, WINDOW))
+    for k in (1, 2):
+        assert on_path(pipeline.tick(bundle(k, far_speck(k)), Workload(closer=False))) == []
+    assert passes == []
+    assert on_path(again.tick(bundle(1, far_speck(1)))) == []  # one faint patch once is nothing
+    tick = again.tick(bundle(2, far_speck(2)))
+    assert passes == [1, 1]
+    (region,) = on_path(tick)
+    assert tick.record.level is Level.CAUTION
+    (x0, y0, x1, y1), middle = region.box_px, (391.0, 120 + 1.5 + 4 * 98.0 * 1.8 / 20.0 - 14)
+    assert x0 - 14 < middle[0] < x1 + 14
+    assert y0 - 14 < middle[1] < y1 + 14
+    (sighting,) = [s for s in tick.record.sightings if s.region is region]
+    assert sighting.placement is not None
+    assert sighting.placement.xyz_ego_m[0] == pytest.approx(20.0, rel=0.25)
+
+
+def test_no_closer_look_where_the_frame_has_no_more_to_show(
+    engine: OnnxEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline = closer_pipeline(engine, tmp_path / "bank", 0.3)
+    monkeypatch.setattr(engine, "tokens", lambda images: pytest.fail("looked twice"))
+    pipeline.tick(both(1, RED))
+
+
+def test_a_window_without_numbers_is_said_and_the_camera_still_seen(
+    engine: OnnxEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline = closer_pipeline(engine, tmp_path / "bank", 0.3)
+    monkeypatch.setattr("airside.pipeline.window_of", lambda views, half_width_m, reach_m: (0, WINDOW))
+    monkeypatch.setattr(engine, "tokens", lambda images: np.full((len(images), *engine.manifest.grid, 8), np.nan))
+    tick = pipeline.tick(bundle(1, far_speck(1)))
+    assert tick.record.cameras[0].observed
+    assert "path_window_not_finite" in tick.record.cameras[0].health.reasons
+    assert tick.record.health.state is HealthState.DEGRADED
 
 
 def test_the_same_recording_gives_the_same_records(engine: OnnxEngine, tmp_path: Path) -> None:

@@ -31,12 +31,14 @@ def test_work_is_shed_in_the_declared_order_and_said() -> None:
     for tick in range(len(STEPS)):
         work = load.workload(tick=2 * tick, rear=REAR)
         told.append((work.depth, work.bev_slower > 1, bool(work.skipped), work.health.reasons))
+        assert work.closer  # of the even ticks
         load = after(load, 0.25)
     assert told == [
         (True, False, False, ()),
         (False, False, False, ("overload_depth",)),
         (False, True, False, ("overload_depth", "overload_bev")),
         (False, True, True, ("overload_depth", "overload_bev", "overload_rear")),
+        (False, True, True, ("overload_depth", "overload_bev", "overload_rear", "overload_closer")),
     ]
     assert load.workload(0, REAR).health.state is HealthState.DEGRADED
     assert after(load, 9.0).step == len(STEPS) - 1  # there is nothing more to leave out
@@ -46,7 +48,13 @@ def test_rear_cameras_take_turns_and_the_others_never_wait() -> None:
     worst = Load(len(STEPS) - 1)
     skipped = [worst.workload(tick, REAR).skipped for tick in range(6)]
     assert all(a | b == set(REAR) and not a & b for a, b in pairwise(skipped))
-    assert worst.workload(0, REAR).depth is not worst.workload(1, REAR).depth
+    assert [worst.workload(tick, REAR).depth for tick in range(4)] == [False, True, False, True]
+
+
+def test_the_path_is_looked_at_closely_as_long_as_possible_and_then_in_the_ticks_without_depth() -> None:
+    assert all(Load(step).workload(tick, REAR).closer for step in range(len(STEPS) - 1) for tick in range(4))
+    works = [Load(len(STEPS) - 1).workload(tick, REAR) for tick in range(6)]
+    assert [work.closer for work in works] == [not work.depth for work in works]
 
 
 def test_one_calm_tick_is_not_room() -> None:

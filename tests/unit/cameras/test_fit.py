@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airside.cameras.fit import BAR_RGB, fit_to_network
+from airside.cameras.fit import BAR_RGB, fit_to_network, fit_window
 from airside.errors import InputError, UsageError
 
 
@@ -110,3 +110,15 @@ def test_refuses_wrong_sizes(height: int, width: int, patch: int) -> None:
 def test_refuses_a_thread() -> None:
     with pytest.raises(InputError, match="fill no patch"):
         fit_to_network(image(2000, 20), 224, 392, 14)
+
+
+def test_a_window_is_that_part_of_the_picture_and_tells_the_frame_s_pixels() -> None:
+    frame = np.random.default_rng(0).integers(0, 256, (504, 882, 3), np.uint8)
+    net = fit_window(frame, (245, 140, 392, 224), 224, 392, 14)
+    np.testing.assert_array_equal(net.image, frame[140:364, 245:637])
+    assert (net.scale, net.offset_px) == ((1.0, 1.0), (245.0, 140.0))
+    larger = fit_window(frame, (100, 60, 700, 440), 224, 392, 14)
+    whole = fit_to_network(frame[60:500, 100:800], 224, 392, 14)
+    np.testing.assert_array_equal(larger.image, whole.image)
+    assert larger.scale == whole.scale
+    assert larger.offset_px == (whole.offset_px[0] + 100, whole.offset_px[1] + 60)
