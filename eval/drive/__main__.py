@@ -31,7 +31,7 @@ from eval.drive.plans import all_plans, quick_plans
 from eval.drive.report import print_table, report_of
 from eval.drive.running import Runner, run_drive, runtime_digest
 from eval.drive.soak import soak_pipeline
-from eval.drive.stored import path_of, stored
+from eval.drive.stored import is_rendered, stored
 from eval.metrics.drive import DriveResult
 from eval.report_file import write_json
 from training.apron.renderer import NoRenderingError
@@ -85,7 +85,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 def _run(args: argparse.Namespace) -> None:
     plans = [plan for plan in (quick_plans() if args.quick else all_plans()) if plan.kind in args.kinds]
     if args.rendered:
-        plans = [plan for plan in plans if path_of(plan, args.cache).exists()]
+        plans = [plan for plan in plans if is_rendered(plan, args.cache)]
     if not plans:
         raise UsageError(f"no drive to run: {args.cache} holds none of these kinds; leave --rendered out")
     model, bank = args.model or embedded_model(), args.bank or embedded_bank()

@@ -23,7 +23,7 @@ from airside.messages import TickRecord
 from airside.workload import rear_cameras
 from eval.drive.running import Runner
 from eval.drive.soak import footing
-from eval.drive.stored import StoredDrive, rig_of
+from eval.drive.stored import StoredDrive, as_jpeg, rig_of
 from eval.live_sources import PacedCamera
 
 FPS = 15.0
@@ -98,8 +98,5 @@ def tick_figures(done: Sequence[tuple[int, int, int]], site: SiteConfig) -> dict
 
 def _film_of(drive: StoredDrive, camera: int) -> list[bytes]:
     """One camera's pictures, forth and back, as JPEG: whoever plays them decodes them."""
-    count = len(drive.cameras)
-    pictures = [
-        drive.jpeg[drive.starts[k] : drive.starts[k + 1]].tobytes() for k in range(camera, drive.ticks * count, count)
-    ]
+    pictures = [as_jpeg(drive.pictures(tick)[camera]) for tick in range(drive.ticks)]
     return pictures + pictures[-2:0:-1]

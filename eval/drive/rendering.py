@@ -12,14 +12,14 @@ from pathlib import Path
 from airside.errors import AirsideError, UsageError
 from airside.progress import Progress
 from eval.drive.plans import all_plans, quick_plans
-from eval.drive.stored import path_of, stored
+from eval.drive.stored import is_rendered, stored
 from training.apron.renderer import NoRenderingError
 from training.apron_drives import DrivePlan
 
 
 def render_all(plans: Sequence[DrivePlan], cache: Path) -> int:
     """Render what is missing; the number of drives that no layout was found for, each said on standard error."""
-    missing = [plan for plan in plans if not path_of(plan, cache).exists()]
+    missing = [plan for plan in plans if not is_rendered(plan, cache)]
     without = 0
     with Progress("drives rendered", len(missing)) as progress:
         for plan in missing:

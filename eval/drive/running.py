@@ -23,7 +23,7 @@ from airside.engine.engine import Engine
 from airside.messages import Frame, FrameBundle, TickRecord
 from airside.pipeline import Pipeline, Tick
 from eval.drive.records import load_records, save_records
-from eval.drive.stored import StoredDrive, path_of, rig_of
+from eval.drive.stored import FINER, StoredDrive, path_of, rig_of
 from eval.drive.truth import truths_of
 from eval.metrics.drive import DriveResult
 from training.apron_drives import TICK_S
@@ -49,7 +49,7 @@ class Runner:
     def records_path(self, drive: StoredDrive, cache: Path) -> Path:
         manifest, snapshot = self.engine.manifest, BankStore(self.bank).head_id()
         facts = (
-            path_of(drive.plan, cache).name, runtime_digest(), manifest.fingerprint, snapshot, self.engine_name,
+            path_of(drive.plan, cache).name, FINER, runtime_digest(), manifest.fingerprint, snapshot, self.engine_name,
             self.site,
         )  # fmt: skip
         key = hashlib.sha256(repr(facts).encode()).hexdigest()

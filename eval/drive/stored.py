@@ -1,7 +1,12 @@
-"""Rendered drives on disk: one file a drive, its pictures as JPEG, its truth as arrays.
+"""Rendered drives on disk: one file a drive, its pictures as JPEG, its truth as arrays; and one with what its narrow
+camera ahead shows in the middle of its picture.
 
 A file is found by its plan, its cameras and the simulator's source. It is written whole or not at all, so a killed
 renderer loses the drive it was at and nothing else.
+
+All cameras are photographed at the network's size. The narrow one ahead delivers :data:`FINER` times as many pixels a
+side, as cameras do: its middle, where the path runs far away, is photographed once more by itself and laid over the
+enlarged whole. So every pixel of the path's window is a true one, at a quarter of the cost of a true whole.
 
 JPEG at quality 95 without colour subsampling: 26 to 37 kB a picture where PNG takes 120 to 160. On 72 pictures of three
 drives the patches' scores moved by 0.001 to 0.002 on average.
@@ -15,7 +20,7 @@ import json
 import os
 import zipfile
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +34,8 @@ from training import apron_drives, apron_paths
 from training.apron.bulk import simulator_digest
 from training.apron_drives import DrivePlan, DriveScene, DriveTick, drive_scene, drive_ticks
 from training.rig_frames import VehiclePose, camera_views
+
+AHEAD, FINER = "front_narrow", 2.25
 
 _JPEG = [
     cv2.IMWRITE_JPEG_QUALITY, 95, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
@@ -50,7 +57,7 @@ class StoredDrive:
 
     ``ego`` [T, 3] float64 x, y, yaw of the vehicle in the world; ``poses`` [T, K, 3] the same of the things; ``pixels``
     [T, N, K] int32 visible; ``boxes`` [T, N, K, 4] int16 px. ``jpeg`` uint8, picture k = t * N + n from ``starts[k]``
-    to ``starts[k + 1]``.
+    to ``starts[k + 1]``. ``closer``: the same drive photographed by the middle of :data:`AHEAD` alone.
     """
 
     plan: DrivePlan
@@ -63,15 +70,31 @@ class StoredDrive:
     boxes: np.ndarray
     jpeg: np.ndarray
     starts: np.ndarray
+    closer: StoredDrive | None = None
 
     @property
     def ticks(self) -> int:
         return len(self.ego)
 
     def pictures(self, tick: int) -> list[np.ndarray]:
-        """[H, W, 3] uint8 RGB of every camera; :class:`CorruptError` for one that is not a picture any more."""
+        """[H, W, 3] uint8 RGB of every camera as it delivers them; :class:`CorruptError` for one that is not a picture
+        any more."""
         first = tick * len(self.cameras)
-        return [self._picture(first + k) for k in range(len(self.cameras))]
+        return [self._delivered(camera, self._picture(first + k), tick) for k, camera in enumerate(self.cameras)]
+
+    def frame_scale(self, camera: str) -> float:
+        """Pixels of the camera's frame for one of its stored picture, per side."""
+        return FINER if camera == AHEAD and self.closer is not None else 1.0
+
+    def _delivered(self, camera: str, picture: np.ndarray, tick: int) -> np.ndarray:
+        scale = self.frame_scale(camera)
+        if self.closer is None or scale == 1.0:
+            return picture
+        height, width = picture.shape[:2]
+        frame = cv2.resize(picture, (round(width * scale), round(height * scale)), interpolation=cv2.INTER_CUBIC)
+        x, y = (frame.shape[1] - width) // 2, (frame.shape[0] - height) // 2
+        frame[y : y + height, x : x + width] = self.closer._picture(tick)
+        return frame
 
     def _picture(self, k: int) -> np.ndarray:
         bgr = cv2.imdecode(self.jpeg[self.starts[k] : self.starts[k + 1]], cv2.IMREAD_COLOR)
@@ -86,7 +109,22 @@ def rig_of(plan: DrivePlan) -> RigConfig:
 
 def path_of(plan: DrivePlan, cache: Path) -> Path:
     """Where ``plan`` is or will be kept."""
-    return cache / f"{plan.name}-{_key(plan)[:16]}.npz"
+    return cache / f"{plan.name}-{_key(plan, rig_of(plan))[:16]}.npz"
+
+
+def is_rendered(plan: DrivePlan, cache: Path) -> bool:
+    """Whether :func:`stored` has nothing to render for ``plan``."""
+    return path_of(plan, cache).exists() and _closer_path(plan, cache).exists()
+
+
+def closer_rig(rig: RigConfig) -> RigConfig:
+    """The camera that photographs the middle of what the rig's :data:`AHEAD` shows, :data:`FINER` times as large."""
+    camera = rig.camera(AHEAD)
+    return RigConfig((replace(camera, fx=camera.fx * FINER, fy=camera.fy * FINER),))
+
+
+def _closer_path(plan: DrivePlan, cache: Path) -> Path:
+    return cache / f"{plan.name}-closer-{_key(plan, closer_rig(rig_of(plan)))[:16]}.npz"
 
 
 def stored(plan: DrivePlan, cache: Path) -> StoredDrive:
@@ -94,21 +132,27 @@ def stored(plan: DrivePlan, cache: Path) -> StoredDrive:
 
     Raises :class:`CorruptError` for a damaged file, and as :func:`drive_scene` and :func:`drive_ticks` do.
     """
-    path = path_of(plan, cache)
+    rig, path, closer_path = rig_of(plan), path_of(plan, cache), _closer_path(plan, cache)
     if not path.exists():
-        cache.mkdir(parents=True, exist_ok=True)
-        scene = drive_scene(plan)
-        part = path.with_suffix(f".{os.getpid()}.part.npz")
-        try:
-            np.savez(part, **_columns(scene, drive_ticks(scene, rig_of(plan)), rig_of(plan)))
-            os.replace(part, path)
-        finally:
-            part.unlink(missing_ok=True)
-    return read(path)
+        _render(plan, rig, path)
+    if not closer_path.exists():
+        _render(plan, closer_rig(rig), closer_path)
+    return replace(read(path), closer=read(closer_path))
+
+
+def _render(plan: DrivePlan, rig: RigConfig, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scene = drive_scene(plan)
+    part = path.with_suffix(f".{os.getpid()}.part.npz")
+    try:
+        np.savez(part, **_columns(scene, drive_ticks(scene, rig), rig))
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def read(path: Path) -> StoredDrive:
-    """The drive in the file ``path``."""
+    """The drive in the file ``path``, as its cameras photographed it."""
     try:
         with np.load(path) as columns:
             meta = json.loads(str(columns["meta"]))
@@ -120,10 +164,14 @@ def read(path: Path) -> StoredDrive:
     return StoredDrive(plan, tuple(meta["cameras"]), tuple(meta["size_px"]), things, **arrays)
 
 
+def as_jpeg(rgb: np.ndarray) -> bytes:
+    return cv2.imencode(".jpg", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), _JPEG)[1].tobytes()
+
+
 def _columns(scene: DriveScene, ticks: Iterator[DriveTick], rig: RigConfig) -> dict[str, Any]:
     shots, ego, poses, pixels, boxes = [], [], [], [], []
     for tick in ticks:
-        shots += [cv2.imencode(".jpg", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), _JPEG)[1] for rgb in tick.rgb]
+        shots += [np.frombuffer(as_jpeg(rgb), np.uint8) for rgb in tick.rgb]
         ego.append((tick.pose.x_m, tick.pose.y_m, tick.pose.yaw_rad))
         poses.append(tick.poses)
         pixels.append(tick.pixels)
@@ -153,9 +201,9 @@ def _columns(scene: DriveScene, ticks: Iterator[DriveTick], rig: RigConfig) -> d
     }
 
 
-def _key(plan: DrivePlan) -> str:
+def _key(plan: DrivePlan, rig: RigConfig) -> str:
     """What the pictures depend on. The rig counts by the views it gives, not by how its file is written."""
-    views = camera_views(rig_of(plan), VehiclePose(0.0, 0.0, 0.0))
+    views = camera_views(rig, VehiclePose(0.0, 0.0, 0.0))
     return hashlib.sha256(f"{_source_digest()} {plan!r} {views!r}".encode()).hexdigest()
 
 

@@ -14,14 +14,15 @@ from training import bev_truth
 from training.apron.families import PROTECTED
 from training.rig_frames import VehiclePose
 
-PATCH_PX = 14  # at the network's size, which is that of the standard rigs' cameras
+PATCH_PX = 14  # at the network's size, which is that of the stored pictures
 KNOWN_WITHIN_M = 70.0  # known things farther away explain no track
 
 
 @dataclass(frozen=True, slots=True)
 class TrueObject:
     """One thing at one tick. ``range_m`` is that of its nearest point; ``near_xy_m`` where the line of sight to the
-    middle of what it covers meets its near side. Of every camera: visible ``patches`` and the ``boxes_px`` around them.
+    middle of what it covers meets its near side. Of every camera: visible ``patches`` of the whole picture as the
+    network sees it, and the ``boxes_px`` around them in the frame.
     """
 
     thing: int
@@ -66,7 +67,8 @@ def _object(drive: StoredDrive, tick: int, k: int, thing: Thing, site: SiteConfi
     rectangle = bev_truth.Footprint(x, y, yaw, *thing.size_m[:2]).seen_from(ego_from_world)
     corners = rectangle.corners_xy_m()
     footprint = tuple((float(a), float(b)) for a, b in corners)
-    half, boxes = site.corridor_half_width_m, drive.boxes[tick, :, k]
+    half = site.corridor_half_width_m
+    boxes = drive.boxes[tick, :, k] * np.array([[drive.frame_scale(camera)] for camera in drive.cameras])
     ahead = corners[:, 0].max() > 0
     return TrueObject(
         thing=k,

@@ -7,11 +7,15 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
-from airside.config import SiteConfig
+from airside.cameras.fit import fit_to_network
+from airside.config import RigConfig, SiteConfig
 from airside.errors import CorruptError
+from airside.fusion.mounted import mounted_view
+from airside.fusion.viewpoint import window_of
 from airside.messages import Kind, Level, Placement, RangeSource, Region, Sighting, Track
 from eval.drive import stored as stored_module
 from eval.drive.__main__ import main
@@ -19,7 +23,7 @@ from eval.drive.plans import LARGE_M, all_plans, largest_m, quick_plans
 from eval.drive.records import load_records, save_records
 from eval.drive.report import print_table, report_of
 from eval.drive.running import bundle_at, runtime_digest, runtime_modules
-from eval.drive.stored import Thing, path_of, read, stored
+from eval.drive.stored import Thing, path_of, read, rig_of, stored
 from eval.drive.truth import truths_of
 from tests.drive_data import CAMERAS, PLAN, alert_at, drive_result, stored_drive, true_object
 from tests.records import tick_record
@@ -67,14 +71,15 @@ def rendered(monkeypatch: pytest.MonkeyPatch, ticks: int = 2) -> list[int]:
         plan, world = PLAN, World()
         things = (type("Thing", (), {"item": type("Item", (), {"slot": 0})()})(),)
 
-    def draw(scene: object, rig: object):
-        rng = np.random.default_rng(0)
+    def draw(scene: object, rig: RigConfig):
+        count = len(rig.cameras)
+        rng = np.random.default_rng(count)
         for tick in range(ticks):
             done.append(tick)
-            rgb = np.repeat(rng.integers(0, 255, (6, 14, 14, 3), np.uint8), 16, axis=1).repeat(28, axis=2)
+            rgb = np.repeat(rng.integers(0, 255, (count, 14, 14, 3), np.uint8), 16, axis=1).repeat(28, axis=2)
             yield DriveTick(
-                VehiclePose(float(tick), 0.0, 0.0), rgb, np.array([[5.0, 0.0, 0.0]]), np.full((6, 1), 7, np.int32),
-                np.zeros((6, 1, 4), np.int16),
+                VehiclePose(float(tick), 0.0, 0.0), rgb, np.array([[5.0, 0.0, 0.0]]), np.full((count, 1), 7, np.int32),
+                np.zeros((count, 1, 4), np.int16),
             )  # fmt: skip
 
     monkeypatch.setattr(stored_module, "drive_scene", lambda plan: Scene())
@@ -85,18 +90,46 @@ def rendered(monkeypatch: pytest.MonkeyPatch, ticks: int = 2) -> list[int]:
 def test_a_drive_is_rendered_once_and_comes_back_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     done = rendered(monkeypatch)
     first, second = stored(PLAN, tmp_path), stored(PLAN, tmp_path)
-    assert done == [0, 1]
+    assert done == [0, 1, 0, 1]  # all cameras, and the middle of the narrow one
     assert second.plan == PLAN
     assert second.cameras == CAMERAS
     assert second.things == (Thing("forklift", True, (3.0, 2.0, 2.4)),)
     assert second.ego[:, 0].tolist() == [0.0, 1.0]
     for tick in range(2):
-        for one, other in zip(first.pictures(tick), second.pictures(tick), strict=True):
-            assert one.shape == (224, 392, 3)
+        for camera, one, other in zip(CAMERAS, first.pictures(tick), second.pictures(tick), strict=True):
+            assert one.shape == ((504, 882, 3) if camera == "front_narrow" else (224, 392, 3))
             np.testing.assert_array_equal(one, other)
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(6)
     drawn = np.repeat(rng.integers(0, 255, (6, 14, 14, 3), np.uint8), 16, axis=1).repeat(28, axis=2)
     assert np.abs(first.pictures(0)[3].astype(int) - drawn[3]).mean() < 6  # JPEG, channels not swapped
+
+
+def test_the_narrow_camera_shows_its_middle_sharply_and_the_path_s_window_is_that_middle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rendered(monkeypatch)
+    drive = stored(PLAN, tmp_path)
+    assert drive.closer is not None
+    whole = replace(drive, closer=None)
+    for tick in range(2):
+        frame = drive.pictures(tick)[0]
+        np.testing.assert_array_equal(frame[140:364, 245:637], drive.closer.pictures(tick)[0])
+        edge = cv2.resize(frame, (392, 224), interpolation=cv2.INTER_AREA)[:, :100].astype(int)
+        assert np.abs(edge - whole.pictures(tick)[0][:, :100]).mean() < 8  # blurred at the blocks' borders, not moved
+    mount, frame = rig_of(PLAN).camera("front_narrow"), drive.pictures(0)[0]
+    view = mounted_view(mount, frame.shape, fit_to_network(frame, 224, 392, 14))
+    site = SiteConfig()
+    found = window_of([view], site.corridor_half_width_m, site.caution_distance_m)
+    assert found == (0, (245, 140, 392, 224))
+
+
+def test_what_is_true_of_a_picture_is_true_of_the_frame() -> None:
+    boxes = np.zeros((1, 6, 3, 4), np.int16)
+    boxes[0, :, 0] = 100, 50, 120, 60
+    plain = stored_drive(1, boxes=boxes)
+    (thing,) = (t for t in truths_of(replace(plain, closer=plain), SiteConfig())[0] if t.unknown)
+    assert thing.boxes_px[:2] == ((225.0, 112.5, 270.0, 135.0), (100.0, 50.0, 120.0, 60.0))
+    assert thing.patches[0] == 980 / 196  # of the whole picture as the network sees it
 
 
 def test_a_renderer_that_dies_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

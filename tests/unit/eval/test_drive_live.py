@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 
 from airside.config import SiteConfig
 from eval.drive.live import _WARM_UP, _film_of, tick_figures
+from eval.drive.stored import as_jpeg
 from tests.drive_data import stored_drive
 
 MS = 1_000_000
@@ -40,6 +42,8 @@ def test_the_first_ticks_are_left_out_and_too_few_say_nothing() -> None:
 
 
 def test_a_camera_plays_its_own_pictures_forth_and_back() -> None:
-    jpeg = np.arange(6 * 3, dtype=np.uint8)  # three ticks of six cameras, one byte a picture
-    drive = stored_drive(3, jpeg=jpeg, starts=np.arange(19))
-    assert _film_of(drive, 1) == [bytes([1]), bytes([7]), bytes([13]), bytes([7])]
+    grey = [as_jpeg(np.full((16, 16, 3), 10 * number, np.uint8)) for number in range(18)]  # three ticks of six cameras
+    jpeg = np.frombuffer(b"".join(grey), np.uint8)
+    drive = stored_drive(3, jpeg=jpeg, starts=np.cumsum([0, *map(len, grey)]))
+    played = [cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR) for picture in _film_of(drive, 1)]
+    assert [round(float(picture.mean()) / 10) for picture in played] == [1, 7, 13, 7]
