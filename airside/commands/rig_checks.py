@@ -12,10 +12,11 @@ import numpy as np
 
 from airside.bank.durable import write_durably
 from airside.commands.check import INFO, OK, WARN, Check
-from airside.config import RigConfig
+from airside.config import RigConfig, SiteConfig
 from airside.coverage import OBJECT_M, OBJECT_RANGE_M, CameraView, Coverage, NetworkSize, coverage_of
 from airside.engine.bundle import open_bundle
 from airside.errors import InputError, UsageError
+from airside.fusion.viewpoint import window_of
 from airside.overlay_coverage import draw_coverage
 
 ENOUGH_PATCHES = 3.0  # across; what is smaller seldom becomes a region
@@ -76,6 +77,7 @@ def coverage_checks(coverage: Coverage) -> Iterator[Check]:
     """Bearings, overlap, the way ahead, and what is doubtful about single cameras."""
     yield from _bearings(coverage)
     yield _ahead(coverage)
+    yield _far_path(coverage)
     for view in coverage.views:
         yield from _doubts(view)
     yield from _twins(coverage.views)
@@ -124,6 +126,20 @@ def _ahead(coverage: Coverage) -> Check:
     most = math.degrees(2 * math.atan(columns / 2 / ENOUGH_PATCHES * OBJECT_M / OBJECT_RANGE_M))
     advice = f"fewer than {ENOUGH_PATCHES:g}: add a narrow camera ahead, at most {most:.0f}° wide"
     return Check(WARN, "way ahead", f"{found}, {advice}")
+
+
+def _far_path(coverage: Coverage) -> Check:
+    """By an untouched site's settings."""
+    site, size = SiteConfig(), coverage.size
+    views = [view.mounted for view in coverage.views]
+    found = window_of(views, site.corridor_half_width_m, site.caution_distance_m)
+    if found is None:
+        advice = f"a camera ahead that delivers more than the network's {size.width_px} x {size.height_px} px, such as "
+        return Check(INFO, "far path", advice + "882 across 35°, would show it larger in a closer look")
+    k, (x, y, width, height) = found
+    larger = views[k].frame.width / width
+    detail = f"{coverage.views[k].name} looks once more at its {width} x {height} px from ({x}, {y}), "
+    return Check(OK, "far path", detail + f"{larger:.1f} times as large")
 
 
 def _doubts(view: CameraView) -> Iterator[Check]:

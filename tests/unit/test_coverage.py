@@ -63,6 +63,19 @@ def test_shipped_rigs_give_no_warning(name: str, tmp_path: Path) -> None:
     assert (tmp_path / f"{name}_coverage.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_the_closer_look_is_told_and_what_it_takes_where_there_is_none() -> None:
+    narrow = replace(WIDE, width=1920, height=1097, fx=3044.7, fy=3044.7, cx=959.5, cy=548.0)
+    said = {
+        check.what: check
+        for check in coverage_checks(coverage_of(RigConfig((WIDE, replace(narrow, name="tele"))), SIZE))
+    }
+    assert (said["far path"].state, said["far path"].detail[:21]) == ("ok", "tele looks once more ")
+    assert "2.9 times as large" in said["far path"].detail
+    (none,) = [c for c in coverage_checks(coverage_of(RigConfig((WIDE,)), SIZE)) if c.what == "far path"]
+    assert none.state == INFO
+    assert "882 across 35°" in none.detail
+
+
 def test_what_is_wrong_is_said() -> None:
     said = warnings_of(WIDE)
     assert "narrow camera ahead, at most 38° wide" in said["way ahead"]
