@@ -212,7 +212,8 @@ class Pipeline:
                     continue
                 point = self._viewpoint_of(frame, net)
                 views.append(perceived(frame, net, tokens[number], of_camera, point, self._knowledge, self.site, clock))
-        seen = self._look_closer(views, clock) if workload.closer else views
+        too_much = workload.bev_slower > 1 and self._above_is_due(workload)
+        seen = self._look_closer(views, clock) if workload.closer and not too_much else views
         for view in seen:
             status = found[view.frame.camera]
             found[view.frame.camera] = replace(status, health=worst(status.health, view.scene))
@@ -305,9 +306,12 @@ class Pipeline:
         """The bird's-eye view of the cameras that see something they know their way in, where it is due: made beside
         the tracking, which needs the other core less."""
         spec, above = self._engine.manifest.bev, self._above
-        if spec is None or above is None or self._count % (self.site.bev_every * workload.bev_slower):
+        if spec is None or above is None or not self._above_is_due(workload):
             return None
         return self._beside.submit(self._from_above, spec, above, [view for view in views if not view.scene.reasons])
+
+    def _above_is_due(self, workload: Workload) -> bool:
+        return self._count % (self.site.bev_every * workload.bev_slower) == 0
 
     def _from_above(self, spec: BevSpec, above: RigAbove, views: Sequence[CameraView]) -> BevLayers | None:
         """``None`` where nothing was seen, or the network gave no numbers: never a cell that reads as free."""

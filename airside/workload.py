@@ -20,7 +20,7 @@ AHEAD_RAD = math.radians(30.0)  # one looking no further away shows the path
 @dataclass(frozen=True, slots=True)
 class Workload:
     """``skipped`` cameras are not looked at in this tick; bird's-eye views are ``bev_slower`` times rarer; ``closer``:
-    the path far away is looked at once more."""
+    the path far away is looked at once more, where bird's-eye views are rarer in the ticks without one."""
 
     depth: bool = True
     bev_slower: int = 1

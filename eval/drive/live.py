@@ -48,7 +48,8 @@ def live_run(drive: StoredDrive, runner: Runner, minutes: float, out: Path) -> d
     ticks = max(_WARM_UP + 1, round(minutes * 60_000 / site.tick_ms))
     paced = {name: PacedCamera(_film_of(drive, k), FPS, label=name) for k, name in enumerate(drive.cameras)}
     clock, before = TickClock(), footing()
-    with LiveRig({name: camera.source for name, camera in paced.items()}) as cameras:
+    sources = {name: camera.source for name, camera in paced.items()}
+    with LiveRig(sources, decode_gap_s=site.tick_ms / 2000) as cameras:  # as airside run
         duty = LiveDuty(tick_ms=site.tick_ms, rear=rear_cameras(rig.cameras), say=print)
         pipeline = runner.pipeline(drive)
         end_s = time.monotonic() + minutes * 60

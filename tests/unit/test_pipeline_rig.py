@@ -193,6 +193,21 @@ def test_what_is_too_small_for_the_whole_picture_is_seen_in_the_path_s_window(
     assert sighting.placement.xyz_ego_m[0] == pytest.approx(20.0, rel=0.25)
 
 
+def test_under_overload_no_tick_has_both_the_view_from_above_and_the_closer_look(
+    engine: OnnxEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline = closer_pipeline(engine, tmp_path / "bank", 0.3)
+    monkeypatch.setattr("airside.pipeline.window_of", lambda views, half_width_m, reach_m: (0, WINDOW))
+    monkeypatch.setattr("airside.pipeline.with_window", lambda seen, *given: closer.append(True) or seen)
+    closer: list[bool] = []
+    for k, slower in enumerate((1, 1, 4, 4, 4, 4, 4)):  # bev_every is 1
+        before = len(closer)
+        tick = pipeline.tick(bundle(k + 1, far_speck(k + 1)), Workload(bev_slower=slower))
+        assert (tick.occupancy is not None, len(closer) - before) == (
+            (True, slower == 1) if k in (0, 1, 4) else (False, 1)
+        )
+
+
 def test_no_closer_look_where_the_frame_has_no_more_to_show(
     engine: OnnxEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
