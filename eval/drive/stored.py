@@ -36,6 +36,7 @@ from training.apron_drives import DrivePlan, DriveScene, DriveTick, drive_scene,
 from training.rig_frames import VehiclePose, camera_views
 
 AHEAD, FINER = "front_narrow", 2.25
+_LIGHT_PX = 28
 
 _JPEG = [
     cv2.IMWRITE_JPEG_QUALITY, 95, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
@@ -93,7 +94,8 @@ class StoredDrive:
         height, width = picture.shape[:2]
         frame = cv2.resize(picture, (round(width * scale), round(height * scale)), interpolation=cv2.INTER_CUBIC)
         x, y = (frame.shape[1] - width) // 2, (frame.shape[0] - height) // 2
-        frame[y : y + height, x : x + width] = self.closer._picture(tick)
+        inside = frame[y : y + height, x : x + width]
+        inside[:] = _in_the_light_of(inside, self.closer._picture(tick))
         return frame
 
     def _picture(self, k: int) -> np.ndarray:
@@ -162,6 +164,14 @@ def read(path: Path) -> StoredDrive:
     things = tuple(Thing(t["family"], t["unknown"], tuple(t["size_m"])) for t in meta["things"])
     plan = DrivePlan(**meta["plan"])
     return StoredDrive(plan, tuple(meta["cameras"]), tuple(meta["size_px"]), things, **arrays)
+
+
+def _in_the_light_of(picture: np.ndarray, sharp: np.ndarray) -> np.ndarray:
+    """``sharp``, which shows the same, as bright as ``picture`` all over: a lens darkens its own picture's edges."""
+    cells = sharp.shape[1] // _LIGHT_PX, sharp.shape[0] // _LIGHT_PX
+    there, here = (cv2.resize(np.float32(p), cells, interpolation=cv2.INTER_AREA) + 1 for p in (picture, sharp))
+    light = cv2.resize(there / here, sharp.shape[1::-1], interpolation=cv2.INTER_CUBIC)
+    return np.clip(np.rint(sharp * light), 0, 255).astype(np.uint8)
 
 
 def as_jpeg(rgb: np.ndarray) -> bytes:

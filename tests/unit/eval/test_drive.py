@@ -23,7 +23,7 @@ from eval.drive.plans import LARGE_M, all_plans, largest_m, quick_plans
 from eval.drive.records import load_records, save_records
 from eval.drive.report import print_table, report_of
 from eval.drive.running import bundle_at, runtime_digest, runtime_modules
-from eval.drive.stored import Thing, path_of, read, rig_of, stored
+from eval.drive.stored import Thing, _in_the_light_of, path_of, read, rig_of, stored
 from eval.drive.truth import truths_of
 from tests.drive_data import CAMERAS, PLAN, alert_at, drive_result, stored_drive, true_object
 from tests.records import tick_record
@@ -113,7 +113,11 @@ def test_the_narrow_camera_shows_its_middle_sharply_and_the_path_s_window_is_tha
     whole = replace(drive, closer=None)
     for tick in range(2):
         frame = drive.pictures(tick)[0]
-        np.testing.assert_array_equal(frame[140:364, 245:637], drive.closer.pictures(tick)[0])
+        enlarged = cv2.resize(whole.pictures(tick)[0], (882, 504), interpolation=cv2.INTER_CUBIC)
+        sharp = _in_the_light_of(enlarged[140:364, 245:637], drive.closer.pictures(tick)[0])
+        np.testing.assert_array_equal(frame[140:364, 245:637], sharp)
+        enlarged[140:364, 245:637] = sharp
+        np.testing.assert_array_equal(frame, enlarged)
         edge = cv2.resize(frame, (392, 224), interpolation=cv2.INTER_AREA)[:, :100].astype(int)
         assert np.abs(edge - whole.pictures(tick)[0][:, :100]).mean() < 8  # blurred at the blocks' borders, not moved
     mount, frame = rig_of(PLAN).camera("front_narrow"), drive.pictures(0)[0]
@@ -121,6 +125,15 @@ def test_the_narrow_camera_shows_its_middle_sharply_and_the_path_s_window_is_tha
     site = SiteConfig()
     found = window_of([view], site.corridor_half_width_m, site.caution_distance_m)
     assert found == (0, (245, 140, 392, 224))
+
+
+def test_the_middle_has_the_light_of_the_whole() -> None:
+    rng = np.random.default_rng(0)
+    scene = cv2.resize(rng.uniform(60, 200, (56, 98, 3)), (392, 224), interpolation=cv2.INTER_CUBIC)
+    v, u = np.mgrid[-1:1:224j, -1:1:392j]
+    darker = np.rint(scene * (1 - 0.3 * (u**2 + v**2) / 2)[..., None]).astype(np.uint8)  # at the edges
+    found = _in_the_light_of(cv2.blur(scene, (3, 3)).astype(np.uint8), darker)
+    assert np.abs(found - scene).mean() < 1.0 < np.abs(darker - scene).mean() / 8
 
 
 def test_what_is_true_of_a_picture_is_true_of_the_frame() -> None:
