@@ -76,15 +76,16 @@ def perceived(
     )
     clock.lap("regions")
     if point is not None:
-        regions = (*regions, *_on_path(path_map, net, point.view, point.view, regions, knowledge, site))
+        view, threshold = point.view, knowledge.path_threshold
+        regions = (*regions, *_on_path(path_map, net, view, threshold, view, regions, knowledge, site))
         clock.lap("path")
     scene = scene_health(score_map.ood_score, net.observed, knowledge.threshold, site.scene_novelty_limit)
     if scene.reasons:  # a new scene is said once, not as a hundred objects
         regions = tuple(region for region in regions if region.kind is Kind.KNOWN)
     depth_m = point.depth_m(depth) if point is not None else None
     clock.lap("depth")
-    view = point.view if point is not None else None
-    return CameraView(frame, net, tokens, score_map, regions, view, depth_m, scene, pixel_score)
+    mounted = point.view if point is not None else None
+    return CameraView(frame, net, tokens, score_map, regions, mounted, depth_m, scene, pixel_score)
 
 
 def with_window(
@@ -97,12 +98,14 @@ def with_window(
     clock: StageClock,
 ) -> CameraView:
     """``seen`` by a mounted camera, and what only the window ``net`` of its frame shows; ``tokens`` [Hp, Wp, C] are the
-    network's of it. It adds what is faint on the path; all else the whole picture tells."""
+    network's of it. It adds what is faint on the path; all else the whole picture tells. One odd patch is enough there
+    too, but by the site's threshold where that is the higher one: a second look is a second chance to be wrong."""
     assert seen.view is not None
     if not np.isfinite(tokens).all():
         return replace(seen, scene=Health(HealthState.DEGRADED, ("path_window_not_finite",)))
     _, path_map = maps_from_tokens(tokens, knowledge)
-    found = _on_path(path_map, net, window, seen.view, seen.regions, knowledge, site)
+    threshold = max(knowledge.path_threshold, knowledge.threshold) if knowledge.path_threshold is not None else None
+    found = _on_path(path_map, net, window, threshold, seen.view, seen.regions, knowledge, site)
     clock.lap("window")
     return replace(seen, regions=(*seen.regions, *found))
 
@@ -111,6 +114,7 @@ def _on_path(
     path_map: OodMap,
     net: NetworkInput,
     view: MountedView,
+    threshold: float | None,
     whole: MountedView,
     regions: Sequence[Region],
     knowledge: Knowledge,
@@ -118,7 +122,7 @@ def _on_path(
 ) -> tuple[Region, ...]:
     """What is faint on the path in the picture ``net`` that ``view`` describes, beside what ``regions`` settle already.
     Where the far part begins, the camera's ``whole`` picture decides."""
-    if knowledge.path_threshold is None:
+    if threshold is None:
         return ()
     finer = whole.network.fx / view.network.fx
     far, path = (
@@ -127,4 +131,4 @@ def _on_path(
     )
     doubted = dict(zip(path_map.class_names, knowledge.index.doubted, strict=True))
     settled = [r.box_px for r in regions if r.kind is Kind.UNKNOWN or doubted[r.nearest_class]]
-    return tuple(faint_regions(path_map, far, path, knowledge.path_threshold, patches_in_boxes(settled, net), net))
+    return tuple(faint_regions(path_map, far, path, threshold, patches_in_boxes(settled, net), net))

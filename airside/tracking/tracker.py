@@ -1,4 +1,7 @@
-"""The same object from tick to tick: gated nearest-neighbour assignment, 2 of 3 to confirm, votes on what it is."""
+"""The same object from tick to tick: gated nearest-neighbour assignment, 2 of 3 to confirm, votes on what it is.
+
+What is faint must last as well: most of what is not there goes as it came.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,7 @@ SPEED_MPS = 5.0  # one sigma of a new object's velocity around that of the other
 SHAPE_M = 0.5  # one sigma by which the near side of the same thing moves with the view
 CONFIRM_OF = 3
 CONFIRM_HITS = 2
+CONFIRM_FAINT_S = 0.6  # and what only the path's threshold tells of must have been there for so long
 VOTES = 5  # newest observations that decide what an object is
 LOST_S = 1.0  # a confirmed object is carried on so long where one looks and does not see it
 UNSEEN_S = 3.0  # and so long where nobody looks, unless only the path's threshold ever told of it
@@ -120,12 +124,14 @@ def _met(item: _Live, seen: Observation, now_ns: int) -> _Live:
     votes = (*item.votes, _vote(seen))[-VOTES:]
     shape = shifted(seen.footprint_xy_m, -seen.xy_m)
     kind, nearest, protected = _elected(votes)
+    faint = kind is Kind.UNKNOWN and not _distinct(votes)
+    lasted = not faint or now_ns - item.track.first_ns >= round(CONFIRM_FAINT_S * 1e9)
     track = replace(
         item.track,
         kind=kind,
         nearest_class=nearest,
         protected=protected,
-        confirmed=item.track.confirmed or sum(hits) >= CONFIRM_HITS,
+        confirmed=item.track.confirmed or (sum(hits) >= CONFIRM_HITS and lasted),
         state=state,
         covariance=covariance,
         footprint_xy_m=shifted(shape, state[:2]),
@@ -134,7 +140,7 @@ def _met(item: _Live, seen: Observation, now_ns: int) -> _Live:
         ood_score=seen.ood_score,
         cameras=seen.cameras,
         seen_ns=now_ns,
-        faint=kind is Kind.UNKNOWN and not _distinct(votes),
+        faint=faint,
     )
     return _Live(track, hits, votes, shape)
 

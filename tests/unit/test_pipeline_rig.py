@@ -177,12 +177,13 @@ def test_what_is_too_small_for_the_whole_picture_is_seen_in_the_path_s_window(
 
     monkeypatch.setattr(engine, "tokens", counted)
     monkeypatch.setattr("airside.pipeline.window_of", lambda views, half_width_m, reach_m: (0, WINDOW))
-    for k in (1, 2):
+    for k in range(1, 5):
         assert on_path(pipeline.tick(bundle(k, far_speck(k)), Workload(closer=False))) == []
     assert passes == []
-    assert on_path(again.tick(bundle(1, far_speck(1)))) == []  # one faint patch once is nothing
-    tick = again.tick(bundle(2, far_speck(2)))
-    assert passes == [1, 1]
+    for k in range(1, 4):
+        assert on_path(again.tick(bundle(k, far_speck(k)))) == []  # one faint patch is nothing until it has lasted
+    tick = again.tick(bundle(4, far_speck(4)))
+    assert passes == [1, 1, 1, 1]
     (region,) = on_path(tick)
     assert tick.record.level is Level.CAUTION
     (x0, y0, x1, y1), middle = region.box_px, (391.0, 120 + 1.5 + 4 * 98.0 * 1.8 / 20.0 - 14)

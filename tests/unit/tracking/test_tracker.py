@@ -10,7 +10,7 @@ import pytest
 from airside.geometry.motion import carried, predicted
 from airside.messages import Kind, Observation, Track
 from airside.tracking.kalman import corrected
-from airside.tracking.tracker import LOST_S, UNSEEN_S, Tracker
+from airside.tracking.tracker import CONFIRM_FAINT_S, LOST_S, UNSEEN_S, Tracker
 
 TICK_NS = 200_000_000
 
@@ -73,6 +73,19 @@ def test_two_of_three_confirm_and_one_flash_is_gone() -> None:
     drive = Drive()
     drive.tick(seen(20))
     assert [len(drive.tick()) for _ in range(4)] == [1, 1, 0, 0]
+
+
+@pytest.mark.parametrize("every", [1, 2])  # also where it is looked for in every second tick only
+def test_what_is_faint_must_last_and_what_is_distinct_need_not(every: int) -> None:
+    drive, confirmed = Drive(), []
+    for k in range(7):
+        (track,) = drive.tick(*([seen(20, faint=True)] if k % every == 0 else []))
+        confirmed.append(track.confirmed)
+    assert confirmed.index(True) * 0.2 == pytest.approx(CONFIRM_FAINT_S if every == 1 else CONFIRM_FAINT_S + 0.2)
+    assert all(confirmed[confirmed.index(True) :])
+    drive = Drive()
+    drive.tick(seen(20, faint=True))
+    assert [t.confirmed for t in drive.tick(seen(20))] == [True]
 
 
 def test_a_confirmed_thing_outlives_gaps_and_longer_where_nobody_looks() -> None:
