@@ -134,7 +134,7 @@ def _far_path(coverage: Coverage) -> Check:
     views = [view.mounted for view in coverage.views]
     found = window_of(views, site.corridor_half_width_m, site.caution_distance_m)
     if found is None:
-        advice = f"a camera ahead that delivers more than the network's {size.width_px} x {size.height_px} px, such as "
+        advice = f"a camera ahead with more than twice the network's {size.width_px} x {size.height_px} px, such as "
         return Check(INFO, "far path", advice + "882 across 35°, would show it larger in a closer look")
     k, (x, y, width, height) = found
     larger = views[k].frame.width / width

@@ -47,7 +47,7 @@ def path_of(view: MountedView, half_width_m: float, reach_m: float, least_patch_
 
 def window_of(views: Sequence[MountedView | None], half_width_m: float, reach_m: float) -> tuple[int, Window] | None:
     """Which of ``views`` has the finest :func:`path_window`, and that window in its frame; the far path begins where a
-    patch of the whole picture gets coarse. ``None`` where no frame has more to show than its network's picture."""
+    patch of the whole picture gets coarse. ``None`` where no frame has much more to show than its network's picture."""
     found = []
     for k, view in enumerate(views):
         window = _window_in(view, half_width_m, reach_m) if view is not None else None

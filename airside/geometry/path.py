@@ -10,7 +10,7 @@ from airside.geometry.transforms import RigidTransform
 NEAR_PATCH_M = 0.45  # where a patch spans less, three by three of them are filled by what is 1.35 m wide
 WINDOW_HEIGHT_M = 2.5  # over the ground: how much of what stands on the path a window must hold
 Window = tuple[int, int, int, int]  # x, y, width, height, px: a part of a picture
-_LEAST_GAIN = 1.25  # a window that enlarges less shows nothing new
+_LEAST_GAIN = 2.1  # a window costs as much as a camera, and no smaller gain has been seen to be worth that
 
 
 def path_patches(
@@ -50,7 +50,7 @@ def path_window(
     """x, y, width, height of the part of ``camera``'s picture that holds the path straight ahead from ``from_m`` to
     ``reach_m`` in the ego frame and what stands on it: of the shape of ``network_px`` (width, height), no smaller, and
     no further from the picture's middle than need be. ``None`` where the picture does not hold that much, there is no
-    such path, or a network of that size would see it hardly larger than in the whole picture.
+    such path, or a network of that size would not even see it twice as large as in the whole picture.
 
     A network's picture is small; what it is made from often is not. Looking once more, closely, where it matters most
     is what the fovea of an eye does.

@@ -4,6 +4,8 @@ One odd patch counts, where elsewhere a whole neighbourhood must be odd, and the
 frames' paths by split conformal calibration (:mod:`airside.ood.conformal`). What only this threshold tells is *faint*.
 
 That goes for the path's far part; near, what is faint begins nothing, but an object told of from afar stays told of.
+The window on the far path (:mod:`airside.geometry.path`) is asked the same way, by the site's threshold where that is
+the higher one.
 """
 
 from __future__ import annotations

@@ -45,7 +45,7 @@ def test_it_holds_the_path_and_what_stands_there(
     assert across >= NETWORK[0]
     assert down >= NETWORK[1]
     assert across / down == pytest.approx(NETWORK[0] / NETWORK[1], rel=0.01)
-    assert camera.width / across >= 1.24  # it enlarges
+    assert camera.width / across > 2  # it is worth a pass
     inside = (uv >= (x - 0.5, y - 0.5)) & (uv <= (x + across - 0.5, y + down - 0.5))
     assert inside.all()
 
@@ -64,7 +64,7 @@ def test_it_lies_no_further_from_the_middle_than_need_be() -> None:
     ("width", "yaw_deg", "from_m"),
     [
         (392, 0.0, 21.0),  # the frame has no more to show than the network's picture
-        (450, 0.0, 21.0),  # nearly none
+        (784, 0.0, 21.0),  # no more than twice as much
         (1920, 0.0, 41.0),  # a slow zone's path ends before it gets far
         (1920, 20.0, 21.0),  # the camera does not hold the path
         (1920, 180.0, 21.0),  # nor looks ahead
