@@ -14,6 +14,7 @@ ROOM = 1.0  # of the period: a tick that takes longer is too long
 SPARE = 0.75  # a tick that takes less would have had room for more
 PATIENCE, MOST_PATIENCE = 50, 3000  # ticks with room to spare before one step back, at first and at most
 REAR_RAD = math.radians(100.0)  # a camera looking further away from straight ahead is a rear one
+TURN = 8  # ticks after which two rear cameras change turns: rare views from above would always miss the same one
 AHEAD_RAD = math.radians(30.0)  # one looking no further away shows the path
 
 
@@ -82,7 +83,7 @@ class Load:
     def workload(self, tick: int, rear: Sequence[str]) -> Workload:
         """For the tick number ``tick`` of a vehicle with the cameras ``rear`` that may wait."""
         step = STEPS[self.step]
-        skipped = frozenset(name for k, name in enumerate(rear) if (tick + k) % step.rear_every)
+        skipped = frozenset(name for k, name in enumerate(rear) if (tick + tick // TURN + k) % step.rear_every)
         reasons = tuple(s.reason for s in STEPS[1 : self.step + 1])
         health = Health(HealthState.DEGRADED, reasons) if reasons else OK
         depth = tick % step.depth_every == step.depth_every - 1  # where rare, not in a tick of the bird's-eye view

@@ -51,6 +51,16 @@ def test_rear_cameras_take_turns_and_the_others_never_wait() -> None:
     assert [worst.workload(tick, REAR).depth for tick in range(4)] == [False, True, False, True]
 
 
+def test_views_from_above_show_every_rear_camera_in_turn() -> None:
+    worst, site = Load(len(STEPS) - 1), SiteConfig()
+    every = site.bev_every * worst.workload(0, REAR).bev_slower
+    missed = [worst.workload(tick, REAR).skipped for tick in range(0, 4 * every, every)]
+    assert set().union(*({*REAR} - skipped for skipped in missed)) == set(REAR)
+    looked_at = [{*REAR} - worst.workload(tick, REAR).skipped for tick in range(64)]
+    assert all(len(cameras) == 1 for cameras in looked_at)
+    assert all(a | b | c == set(REAR) for a, b, c in zip(looked_at, looked_at[1:], looked_at[2:], strict=False))
+
+
 def test_the_path_is_looked_at_closely_as_long_as_possible_and_then_in_the_ticks_without_depth() -> None:
     assert all(Load(step).workload(tick, REAR).closer for step in range(len(STEPS) - 1) for tick in range(4))
     works = [Load(len(STEPS) - 1).workload(tick, REAR) for tick in range(6)]
