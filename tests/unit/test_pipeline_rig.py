@@ -152,11 +152,12 @@ def far_speck(tick: int, side_px: int = 28) -> Frame:
 WINDOW = (293, 101, 196, 112)  # around the speck; the tiny network is too small to have one by itself
 
 
-def closer_pipeline(engine: OnnxEngine, folder: Path, threshold: float) -> Pipeline:
+def closer_pipeline(engine: OnnxEngine, folder: Path, threshold: float, site_threshold: float = 0.008) -> Pipeline:
     bank = taught_bank(engine)
-    path = Calibration(bank.calibrations[0].method + PATH, threshold, 0.03, 200)
+    (own,) = bank.calibrations
+    path = Calibration(own.method + PATH, threshold, 0.03, 200)
     store = BankStore(folder)
-    store.create(replace(bank, calibrations=(*bank.calibrations, path)), "test", "first")
+    store.create(replace(bank, calibrations=(replace(own, threshold=site_threshold), path)), "test", "first")
     return Pipeline(engine, store, site=SiteConfig(bev_every=1), rig=RIG)
 
 
@@ -192,6 +193,16 @@ def test_what_is_too_small_for_the_whole_picture_is_seen_in_the_path_s_window(
     (sighting,) = [s for s in tick.record.sightings if s.region is region]
     assert sighting.placement is not None
     assert sighting.placement.xyz_ego_m[0] == pytest.approx(20.0, rel=0.25)
+
+
+@pytest.mark.parametrize(("site_threshold", "told"), [(0.6, 1), (0.7, 0)])  # the speck's patch has 0.67 there
+def test_the_window_asks_for_the_site_s_threshold_where_that_is_higher(
+    engine: OnnxEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, site_threshold: float, told: int
+) -> None:
+    pipeline = closer_pipeline(engine, tmp_path / "bank", 0.3, site_threshold)
+    monkeypatch.setattr("airside.pipeline.window_of", lambda views, half_width_m, reach_m: (0, WINDOW))
+    ticks = [pipeline.tick(bundle(k, far_speck(k))) for k in range(1, 5)]
+    assert len(on_path(ticks[-1])) == told
 
 
 def test_under_overload_no_tick_has_both_the_view_from_above_and_the_closer_look(
