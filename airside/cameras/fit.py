@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from airside.errors import InputError, UsageError
+from airside.geometry.path import Window
 from airside.messages import NetworkInput
 
 ASPECT_TOLERANCE = 1.05  # a stretch this small changes no shape that matters; beyond it, bars are added
@@ -58,10 +59,8 @@ def fit_to_network(image: np.ndarray, height: int, width: int, patch: int) -> Ne
     )
 
 
-def fit_window(
-    image: np.ndarray, window_px: tuple[int, int, int, int], height: int, width: int, patch: int
-) -> NetworkInput:
-    """The part ``window_px`` (x, y, width, height, within ``image``), brought to the network's size as a whole picture
+def fit_window(image: np.ndarray, window_px: Window, height: int, width: int, patch: int) -> NetworkInput:
+    """The part ``window_px``, which lies within ``image``, brought to the network's size as a whole picture
     is by :func:`fit_to_network`, with the way back to the pixels of ``image``. Raises as it does."""
     x, y, window_width, window_height = window_px
     net = fit_to_network(image[y : y + window_height, x : x + window_width], height, width, patch)

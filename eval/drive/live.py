@@ -46,7 +46,8 @@ def live_run(drive: StoredDrive, runner: Runner, minutes: float, out: Path) -> d
     """Play ``drive``'s cameras for ``minutes`` and measure the ticks; files go to ``out``."""
     site, rig = runner.site, rig_of(drive.plan)
     ticks = max(_WARM_UP + 1, round(minutes * 60_000 / site.tick_ms))
-    paced = {name: PacedCamera(_film_of(drive, k), FPS, label=name) for k, name in enumerate(drive.cameras)}
+    films = zip(drive.cameras, _films_of(drive), strict=True)
+    paced = {name: PacedCamera(film, FPS, label=name) for name, film in films}
     clock, before = TickClock(), footing()
     sources = {name: camera.source for name, camera in paced.items()}
     with LiveRig(sources, decode_gap_s=site.tick_ms / 2000) as cameras:  # as airside run
@@ -97,7 +98,7 @@ def tick_figures(done: Sequence[tuple[int, int, int]], site: SiteConfig) -> dict
     }
 
 
-def _film_of(drive: StoredDrive, camera: int) -> list[bytes]:
-    """One camera's pictures, forth and back, as JPEG: whoever plays them decodes them."""
-    pictures = [as_jpeg(drive.pictures(tick)[camera]) for tick in range(drive.ticks)]
-    return pictures + pictures[-2:0:-1]
+def _films_of(drive: StoredDrive) -> list[list[bytes]]:
+    """Each camera's pictures, forth and back, as JPEG: whoever plays them decodes them."""
+    ticks = [[as_jpeg(picture) for picture in drive.pictures(tick)] for tick in range(drive.ticks)]
+    return [[tick[camera] for tick in ticks + ticks[-2:0:-1]] for camera in range(len(drive.cameras))]

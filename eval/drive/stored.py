@@ -90,11 +90,10 @@ class StoredDrive:
         return FINER if camera == AHEAD and self.closer is not None else 1.0
 
     def _delivered(self, camera: str, picture: np.ndarray, tick: int) -> np.ndarray:
-        scale = self.frame_scale(camera)
-        if self.closer is None or scale == 1.0:
+        if self.closer is None or camera != AHEAD:
             return picture
         height, width = picture.shape[:2]
-        frame = cv2.resize(picture, (round(width * scale), round(height * scale)), interpolation=cv2.INTER_CUBIC)
+        frame = cv2.resize(picture, (round(width * FINER), round(height * FINER)), interpolation=cv2.INTER_CUBIC)
         x, y = (frame.shape[1] - width) // 2, (frame.shape[0] - height) // 2
         inside = frame[y : y + height, x : x + width]
         inside[:] = _in_the_light_of(inside, self.closer._picture(tick))

@@ -23,7 +23,7 @@ from eval.drive.plans import LARGE_M, all_plans, largest_m, quick_plans
 from eval.drive.records import load_records, save_records
 from eval.drive.report import print_table, report_of
 from eval.drive.running import bundle_at, runtime_digest, runtime_modules
-from eval.drive.stored import Thing, _in_the_light_of, path_of, read, rig_of, stored
+from eval.drive.stored import Thing, _in_the_light_of, is_rendered, path_of, read, rig_of, stored
 from eval.drive.truth import truths_of
 from tests.drive_data import CAMERAS, PLAN, alert_at, drive_result, stored_drive, true_object
 from tests.records import tick_record
@@ -125,6 +125,16 @@ def test_the_narrow_camera_shows_its_middle_sharply_and_the_path_s_window_is_tha
     site = SiteConfig()
     found = window_of([view], site.corridor_half_width_m, site.caution_distance_m)
     assert found == (0, (245, 140, 392, 224))
+
+
+def test_in_spray_the_narrow_camera_delivers_what_was_photographed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done, plan = rendered(monkeypatch), replace(PLAN, condition="spray")
+    assert not is_rendered(plan, tmp_path)
+    assert {picture.shape for picture in stored(plan, tmp_path).pictures(0)} == {(224, 392, 3)}
+    assert done == [0, 1]
+    assert is_rendered(plan, tmp_path)
 
 
 def test_the_middle_has_the_light_of_the_whole() -> None:

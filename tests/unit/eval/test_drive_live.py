@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from airside.config import SiteConfig
-from eval.drive.live import _WARM_UP, _film_of, tick_figures
+from eval.drive.live import _WARM_UP, _films_of, tick_figures
 from eval.drive.stored import as_jpeg
 from tests.drive_data import stored_drive
 
@@ -45,5 +45,5 @@ def test_a_camera_plays_its_own_pictures_forth_and_back() -> None:
     grey = [as_jpeg(np.full((16, 16, 3), 10 * number, np.uint8)) for number in range(18)]  # three ticks of six cameras
     jpeg = np.frombuffer(b"".join(grey), np.uint8)
     drive = stored_drive(3, jpeg=jpeg, starts=np.cumsum([0, *map(len, grey)]))
-    played = [cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR) for picture in _film_of(drive, 1)]
+    played = [cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR) for picture in _films_of(drive)[1]]
     assert [round(float(picture.mean()) / 10) for picture in played] == [1, 7, 13, 7]
