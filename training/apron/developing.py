@@ -55,7 +55,8 @@ def _tile(blur: float) -> np.ndarray:
 
 def _noise_at(xy_m: np.ndarray, period_m: float, blur: float) -> np.ndarray:
     """World-fixed noise at ground points (0 where there is none)."""
-    uv = np.nan_to_num(np.mod(xy_m / period_m, 1.0) * 512).astype(np.float32)
+    uv = xy_m / period_m
+    uv = np.nan_to_num((uv - np.floor(uv)) * 512).astype(np.float32)  # np.mod is ten times slower
     return cv2.remap(_tile(blur), uv[..., 0], uv[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
 
 
