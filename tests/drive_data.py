@@ -27,9 +27,9 @@ def stored_drive(ticks: int = 2, **changes: Any) -> StoredDrive:
     )  # fmt: skip
     poses = np.array([[10.0, 50.0, np.pi / 2], [0.0, 20.0, 0.0], [10.0, 20.0 + KNOWN_WITHIN_M + 5, 0.0]])
     pixels = np.zeros((ticks, 6, 3), np.int32)
-    pixels[:, 0, 0], pixels[:, 1, 0] = 980, 196
+    pixels[:, 0, 0], pixels[:, 1, 0] = 3969, 196  # 4 patches of 31.5 px, one of 14
     plain: dict[str, Any] = {
-        "plan": PLAN, "cameras": CAMERAS, "size_px": (224, 392), "things": things,
+        "plan": PLAN, "cameras": CAMERAS, "things": things,
         "ego": np.tile([10.0, 20.0, np.pi / 2], (ticks, 1)), "poses": np.tile(poses, (ticks, 1, 1)), "pixels": pixels,
         "boxes": np.zeros((ticks, 6, 3, 4), np.int16), "jpeg": np.zeros(0, np.uint8), "starts": np.zeros(1, np.int64),
     }  # fmt: skip

@@ -23,7 +23,7 @@ from airside.engine.engine import Engine
 from airside.messages import Frame, FrameBundle, TickRecord
 from airside.pipeline import Pipeline, Tick
 from eval.drive.records import load_records, save_records
-from eval.drive.stored import AHEAD, StoredDrive, path_of, rig_of
+from eval.drive.stored import StoredDrive, path_of, rig_of
 from eval.drive.truth import truths_of
 from eval.metrics.drive import DriveResult
 from training.apron_drives import TICK_S
@@ -48,10 +48,8 @@ class Runner:
 
     def records_path(self, drive: StoredDrive, cache: Path) -> Path:
         manifest, snapshot = self.engine.manifest, BankStore(self.bank).head_id()
-        facts = (
-            path_of(drive.plan, cache).name, drive.frame_scale(AHEAD), runtime_digest(), manifest.fingerprint, snapshot,
-            self.engine_name, self.site,
-        )  # fmt: skip
+        drawn = path_of(drive.plan, cache).name
+        facts = (drawn, runtime_digest(), manifest.fingerprint, snapshot, self.engine_name, self.site)
         key = hashlib.sha256(repr(facts).encode()).hexdigest()
         return cache / "records" / f"{drive.plan.name}-{key[:16]}.jsonl"
 

@@ -8,13 +8,13 @@ import numpy as np
 
 from airside.config import SiteConfig
 from airside.messages import Box, Footprint
-from eval.drive.stored import StoredDrive, Thing
+from eval.drive.stored import StoredDrive, Thing, frame_scale
 from eval.metrics.polygons import distance_to_polygon_m, near_side_of
 from training import bev_truth
 from training.apron.families import PROTECTED
 from training.rig_frames import VehiclePose
 
-PATCH_PX = 14  # at the network's size, which is that of the stored pictures
+PATCH_PX = 14  # at the network's size
 KNOWN_WITHIN_M = 70.0  # known things farther away explain no track
 
 
@@ -68,7 +68,7 @@ def _object(drive: StoredDrive, tick: int, k: int, thing: Thing, site: SiteConfi
     corners = rectangle.corners_xy_m()
     footprint = tuple((float(a), float(b)) for a, b in corners)
     half = site.corridor_half_width_m
-    boxes = drive.boxes[tick, :, k] * np.array([[drive.frame_scale(camera)] for camera in drive.cameras])
+    shown = range(len(drive.cameras)) if thing.unknown else ()
     ahead = corners[:, 0].max() > 0
     return TrueObject(
         thing=k,
@@ -80,6 +80,11 @@ def _object(drive: StoredDrive, tick: int, k: int, thing: Thing, site: SiteConfi
         near_xy_m=near_side_of(corners),
         range_m=distance_to_polygon_m((0.0, 0.0), corners),
         on_path=bool(ahead and corners[:, 1].min() <= half and corners[:, 1].max() >= -half),
-        patches=tuple(float(n) / PATCH_PX**2 for n in drive.pixels[tick, :, k]) if thing.unknown else (),
-        boxes_px=tuple((float(a), float(b), float(c), float(d)) for a, b, c, d in boxes) if thing.unknown else (),
+        patches=tuple(float(drive.pixels[tick, n, k]) / (PATCH_PX * frame_scale(drive.cameras[n])) ** 2 for n in shown),
+        boxes_px=tuple(_box(drive.boxes[tick, n, k]) for n in shown),
     )
+
+
+def _box(px: np.ndarray) -> Box:
+    left, top, right, bottom = map(float, px)
+    return left, top, right, bottom
