@@ -11,7 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 
@@ -28,7 +28,7 @@ from airside.alerts.recording_messages import (
 from airside.alerts.ros2_messages import FRAME_ID, detections, diagnostics, occupancy_grid, tick_text
 from airside.alerts.ros2_types import ros2_types
 from airside.config.publish import RecorderConfig
-from airside.errors import AirsideError, StorageError, UnavailableError
+from airside.errors import AirsideError, MismatchError, StorageError, UnavailableError
 from airside.messages import Frame, Level, Occupancy, TickRecord
 
 SYNC_LEVEL = Level.CAUTION
@@ -304,12 +304,19 @@ class _Tape:
             self._pictures[item.camera] = number + 1
             camera = self._cameras.get(item.camera)
             if camera is not None and number % CAMERA_INFO_EVERY == 0:
-                info = camera_info(self._types, camera, stamp_ns)
-                file.write(camera_info_topic(item.camera), info, log_ns=stamp_ns)
+                self._write_lens(file, camera, item.image, stamp_ns)
         lossless = self._config.lossless and item.camera is not None
         quality = None if lossless else self._config.jpeg_quality
         message = compressed_image(self._types, item.image, item.frame_id, stamp_ns, quality)
         file.write(item.topic, message, log_ns=stamp_ns)
+
+    def _write_lens(self, file: McapFile, camera: RecordedCamera, image: np.ndarray, stamp_ns: int) -> None:
+        try:
+            pinhole = camera.pinhole.scaled_to(image.shape[1], image.shape[0])
+        except MismatchError:
+            return  # not this lens's picture: nothing is known of the one that made it
+        info = camera_info(self._types, replace(camera, pinhole=pinhole), stamp_ns)
+        file.write(camera_info_topic(camera.name), info, log_ns=stamp_ns)
 
     def _leave(self) -> None:
         """The disk refused: what the file holds stays, and a new one is tried a little later."""

@@ -16,10 +16,15 @@ from airside.messages import FrameBundle
 SKIPPED = "skipped"  # newest wins: no trouble
 
 
+def decode_gap_s(tick_ms: int) -> float:
+    """Half a tick: of a fast camera only what a tick may look at is decoded."""
+    return tick_ms / 2000
+
+
 class LiveRig:
     """A camera that does not open, or is lost, is tried again every ``reconnect_s`` while the others go on.
 
-    Half a tick is a good ``decode_gap_s``. Faults are those of :class:`LiveCamera`.
+    ``decode_gap_s``: see :func:`decode_gap_s`. Faults are those of :class:`LiveCamera`.
 
     Raises :class:`UnavailableError` where not a single camera has opened within ``timeout_s``.
     """

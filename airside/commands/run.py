@@ -17,7 +17,7 @@ import numpy as np
 
 from airside.bank.store import BankStore
 from airside.cameras.bag import is_recording
-from airside.cameras.live_rig import open_live_rig
+from airside.cameras.live_rig import decode_gap_s, open_live_rig
 from airside.cameras.rig_sources import open_rig_source
 from airside.cameras.sources import open_camera
 from airside.commands.artifacts import add_bank_option, add_model_option, bank_path, model_path
@@ -108,8 +108,8 @@ def _feed(source: str | None, rig: RigConfig | None, names: list[str], tick_ms: 
         missing = [camera.name for camera in rig.cameras if not camera.source]
         if missing:
             raise UsageError(f"the rig file names no source for {', '.join(missing)}: add source:, or give SOURCE")
-        gap_s = tick_ms / 2000  # of a fast camera only what a tick may look at is decoded
-        with open_live_rig({camera.name: camera.source for camera in rig.cameras}, decode_gap_s=gap_s) as live:
+        sources = {camera.name: camera.source for camera in rig.cameras}
+        with open_live_rig(sources, decode_gap_s=decode_gap_s(tick_ms)) as live:
             yield live_feed(live, tick_ms)
     elif len(names) == 1 and not is_recording(Path(source)):
         with open_camera(source, names[0]) as one:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from airside.cameras.live_rig import LiveRig
+from airside.cameras.live_rig import LiveRig, decode_gap_s
 from airside.commands.feeds import live_feed
 from airside.commands.live_duty import LiveDuty
 from airside.commands.watching import watch
@@ -50,7 +50,7 @@ def live_run(drive: StoredDrive, runner: Runner, minutes: float, out: Path) -> d
     paced = {name: PacedCamera(film, FPS, label=name) for name, film in films}
     clock, before = TickClock(), footing()
     sources = {name: camera.source for name, camera in paced.items()}
-    with LiveRig(sources, decode_gap_s=site.tick_ms / 2000) as cameras:  # as airside run
+    with LiveRig(sources, decode_gap_s=decode_gap_s(site.tick_ms)) as cameras:
         duty = LiveDuty(tick_ms=site.tick_ms, rear=rear_cameras(rig.cameras), say=print)
         pipeline = runner.pipeline(drive)
         end_s = time.monotonic() + minutes * 60

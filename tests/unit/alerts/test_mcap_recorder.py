@@ -150,6 +150,24 @@ def _check_with_rosbags(path: Path, count: int) -> None:
     assert seen["/airside/unknown_objects"] == seen["/airside/front/image/compressed"] == count
 
 
+@pytest.mark.parametrize(
+    ("height", "width", "wanted"), [(96, 128, [[120, 0, 63.5, 0, 122, 47.5, 0, 0, 1]]), (48, 96, [])]
+)
+def test_the_lens_is_told_for_the_pictures_as_they_come(
+    tmp_path: Path, height: int, width: int, wanted: list[list[float]]
+) -> None:
+    recorder = McapRecorder(tmp_path, PLAIN, 0, (CAMERA,))
+    recorder.add_frames([Frame("front", np.zeros((height, width, 3), np.uint8), 10**9, 0)])
+    assert recorder.flush(WAIT_S)
+    assert recorder.fault is None
+    recorder.close()
+    topics = read(next(tmp_path.iterdir()))
+    assert len(topics["/airside/front/image/compressed"]) == 1
+    infos = [info for _, info in topics.get("/airside/front/camera_info", [])]  # none for another lens's picture
+    assert [info.k.tolist() for info in infos] == wanted
+    assert all((info.height, info.width) == (height, width) for info in infos)
+
+
 def test_a_picture_seen_before_is_not_recorded_again_and_others_can_be_left_out(tmp_path: Path) -> None:
     recorder = McapRecorder(tmp_path / "all", PLAIN, 0, (CAMERA,))
     sparse = McapRecorder(tmp_path / "sparse", RecorderConfig(keep_free_mb=0.0, pictures_every=3), 0)
