@@ -21,6 +21,7 @@ class Watched:
     index: int | None = None  # of the newest frame looked at
     image: np.ndarray | None = None
     same: int = 0  # equal pictures in a row
+    health: Health = OK  # what that frame was found to be worth
 
 
 def judged(
@@ -28,7 +29,7 @@ def judged(
 ) -> tuple[CameraStatus, Watched]:
     """The camera's status, ``observed`` where ``frame`` is new and may be looked at, and what to remember.
 
-    A frame that an earlier tick has seen shows nothing new; the camera is healthy until that frame is stale.
+    A frame that an earlier tick has seen shows nothing new: the camera is what that tick found, until it is stale.
     """
     if frame is None:
         return CameraStatus(name, _blind("no_frame"), None, observed=False), watched
@@ -36,16 +37,22 @@ def judged(
     if clock.state is HealthState.BLIND:
         return CameraStatus(name, clock, frame.capture_ns, observed=False), watched
     if frame.index == watched.index:
-        return CameraStatus(name, OK, frame.capture_ns, observed=False), watched
+        return CameraStatus(name, watched.health, frame.capture_ns, observed=False), watched
     shape = _shape_health(frame.image, mount)
     if shape.state is HealthState.BLIND:
-        return CameraStatus(name, shape, frame.capture_ns, observed=False), replace(watched, index=frame.index)
+        refused = replace(watched, index=frame.index, health=shape)
+        return CameraStatus(name, shape, frame.capture_ns, observed=False), refused
     same = frozen_count(frame.image, watched.image, watched.same)
     health = worst(picture_health(frame.image), frozen_health(same))
     return (
         CameraStatus(name, health, frame.capture_ns, observed=health.state is not HealthState.BLIND),
-        Watched(frame.index, frame.image, same),
+        Watched(frame.index, frame.image, same, health),
     )
+
+
+def remembered(watched: Watched, found: Health) -> Watched:
+    """``watched`` after its newest frame has been looked at, which ``found`` more about it."""
+    return replace(watched, health=worst(watched.health, found))
 
 
 def _clock_health(capture_ns: int, now_ns: int, site: SiteConfig) -> Health:

@@ -19,14 +19,14 @@ import numpy as np
 from airside.alerts.hold import Memory, alerts_of
 from airside.alerts.rules import level_of_sighting, nearest_m
 from airside.bank.store import BankStore
-from airside.camera_watch import Watched, judged
+from airside.camera_watch import Watched, judged, remembered
 from airside.cameras.fit import fit_to_network, fit_window
 from airside.cameras.rectify import Rectifier
 from airside.config import CameraConfig, SiteConfig
 from airside.engine.bev_spec import BevSpec
 from airside.engine.engine import Engine
 from airside.errors import AirsideError, InputError
-from airside.fusion.bev_layers import BevLayers, RigAbove, bev_layers, measured_depth, rig_above
+from airside.fusion.bev_layers import BevLayers, RigAbove, bev_layers, measured_depth, nothing_seen, rig_above
 from airside.fusion.joined import joined
 from airside.fusion.occupancy import occupancy
 from airside.fusion.place import place
@@ -96,6 +96,7 @@ class Pipeline:
         self._beside = ThreadPoolExecutor(1, "airside-above")
         self._tracker = Tracker()
         self._held: Memory = {}
+        self._newest_ns: int | None = None  # when the newest frame looked at was taken
         self._bev: BevLayers | None = None  # the latest
         self._count = 0
 
@@ -115,11 +116,11 @@ class Pipeline:
         clock.lap("alerts")
         made = self._end_above(begun, alerts, clock)
         health = worst(rig_health(statuses, self._ahead), workload.health, bank_health)
-        capture_ns = max((view.frame.capture_ns for view in views), default=bundle.now_ns)
+        self._newest_ns = max((view.frame.capture_ns for view in views), default=self._newest_ns)
         record = TickRecord(
             tick=self._count,
             now_ns=bundle.now_ns,
-            capture_ns=capture_ns,
+            capture_ns=bundle.now_ns if self._newest_ns is None else self._newest_ns,
             published_ns=time.monotonic_ns() if live else bundle.now_ns,
             valid=health.state is not HealthState.BLIND,
             expires_ns=bundle.now_ns + self.site.expires_ms * 1_000_000,
@@ -147,8 +148,8 @@ class Pipeline:
 
     @property
     def without(self) -> tuple[str, ...]:
-        """What this run does without, for want of a rig or of a head of the model: to be said once."""
-        return lacking(self._mounted, self._engine.manifest)
+        """What this run does without, for want of a rig, a head of the model or a calibration: to be said once."""
+        return lacking(self._mounted, self._engine.manifest, self._knowledge.path_threshold)
 
     def _load(self) -> Knowledge:
         bank, info = self._store.load()
@@ -161,6 +162,7 @@ class Pipeline:
             if self._store.head_id() != self._knowledge.snapshot:
                 self._knowledge = self._load()
                 self._tracker.forget_names()
+                self._held = {}
         except AirsideError as error:
             return Health(HealthState.DEGRADED, (f"bank_unreadable_{type(error).__name__}",))
         return OK if self._knowledge.calibrated else Health(HealthState.DEGRADED, ("threshold_uncalibrated",))
@@ -186,13 +188,13 @@ class Pipeline:
         self, statuses: Sequence[CameraStatus], frames: Sequence[Frame], workload: Workload, clock: StageClock
     ) -> tuple[tuple[CameraStatus, ...], tuple[CameraView, ...]]:
         """One pass of the network over all ``frames``, a closer look at the path; each picture's map and regions."""
-        found = {status.camera: status for status in statuses}
+        found: dict[str, Health] = {}  # camera -> what the look at its frame tells of it
         fitted: list[tuple[Frame, NetworkInput]] = []
         for frame in frames:
             try:
                 fitted.append(self._fitted(frame))
             except InputError:
-                found[frame.camera] = _unusable(found[frame.camera], "frame_unusable")
+                found[frame.camera] = _UNUSABLE
         clock.lap("fit")
         views: list[CameraView] = []
         if fitted:
@@ -208,16 +210,16 @@ class Pipeline:
                 if not np.isfinite(tokens[number]).all() or (
                     of_camera is not None and not np.isfinite(of_camera).all()
                 ):
-                    found[frame.camera] = _unusable(found[frame.camera], "network_not_finite")
+                    found[frame.camera] = _NOT_FINITE
                     continue
                 point = self._viewpoint_of(frame, net)
                 views.append(perceived(frame, net, tokens[number], of_camera, point, self._knowledge, self.site, clock))
         too_much = workload.bev_slower > 1 and self._above_is_due(workload)
         seen = self._look_closer(views, clock) if workload.closer and not too_much else views
-        for view in seen:
-            status = found[view.frame.camera]
-            found[view.frame.camera] = replace(status, health=worst(status.health, view.scene))
-        return tuple(found[status.camera] for status in statuses), tuple(seen)
+        found |= {view.frame.camera: view.scene for view in seen}
+        for name, health in found.items():
+            self._watched[name] = remembered(self._watched[name], health)
+        return tuple(_after_look(status, found.get(status.camera, OK)) for status in statuses), tuple(seen)
 
     def _look_closer(self, views: Sequence[CameraView], clock: StageClock) -> Sequence[CameraView]:
         """``views`` with the far part of the path looked at once more, in the one whose frame shows it largest."""
@@ -276,7 +278,10 @@ class Pipeline:
         self, sightings: Sequence[Sighting], views: Sequence[CameraView], now_ns: int
     ) -> tuple[tuple[Alert, ...], tuple[Sighting, ...]]:
         """Placed sightings become objects, objects tracks, tracks alerts; the others are judged by their picture."""
-        protected, mounted = self._knowledge.protected, [v.view for v in views if v.view is not None]
+        protected = self._knowledge.protected
+        mounted = [
+            v.view for v in views if v.view is not None and not v.scene.reasons
+        ]  # the others' unknown is not told
         observations = joined(sightings, protected)
         tracks, ids = self._tracker.update(observations, now_ns, lambda places: looked_at(places, mounted))
         told = [track for track in tracks if track.confirmed or not track.faint]  # one faint patch once is nothing
@@ -334,15 +339,19 @@ class Pipeline:
     ) -> Occupancy | None:
         if begun is None:
             return None
-        self._bev = begun.result()
-        made = occupancy(self._bev, [alert.track for alert in alerts]) if self._bev is not None else None
+        self._bev, spec = begun.result(), self._engine.manifest.bev
+        assert spec is not None  # or nothing had begun
+        made = occupancy(self._bev or nothing_seen(spec), [alert.track for alert in alerts])
         clock.lap("bev")
         return made
 
 
 _SHED = Health(HealthState.DEGRADED, ("shed",))
+_UNUSABLE = Health(HealthState.BLIND, ("frame_unusable",))
+_NOT_FINITE = Health(HealthState.BLIND, ("network_not_finite",))
 
 
-def _unusable(status: CameraStatus, reason: str) -> CameraStatus:
-    """Never a score or a range, never clear."""
-    return replace(status, health=Health(HealthState.BLIND, (reason,)), observed=False)
+def _after_look(status: CameraStatus, found: Health) -> CameraStatus:
+    """What is BLIND was not observed: never a score or a range, never clear."""
+    observed = status.observed and found.state is not HealthState.BLIND
+    return replace(status, health=worst(status.health, found), observed=observed)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from airside.alerts.rules import level_of_track
 from airside.config import SiteConfig
-from airside.messages import Alert, Kind, Level, Track
+from airside.messages import Alert, Level, Track
 
 HELD = "held"  # the reason code of a level that is kept
 
@@ -21,7 +21,7 @@ class Held:
     deserved_ns: int
 
 
-Memory = dict[tuple[int, Kind], Held]  # by track and what it was taken for: a name found ends what was feared
+Memory = dict[int, Held]  # by track, whatever it is taken for: votes that sway must not shake the level
 
 
 def alerts_of(
@@ -32,11 +32,10 @@ def alerts_of(
     kept: Memory = {}
     for track in tracks:
         level, reasons = level_of_track(track, site)
-        key = track.id, track.kind
-        before = memory.get(key)
+        before = memory.get(track.id)
         fading = before is not None and before.level > level and now_ns - before.deserved_ns < site.hold_ms * 1_000_000
-        kept[key] = before if fading and before is not None else Held(level, reasons, now_ns)
-        shown = kept[key]
+        shown = before if fading and before is not None else Held(level, reasons, now_ns)
+        kept[track.id] = shown
         alerts.append(Alert(track, shown.level, (*shown.reasons, HELD) if fading else shown.reasons))
     alerts.sort(key=lambda alert: (-alert.level, alert.track.range_m))
     return tuple(alerts), kept

@@ -81,6 +81,15 @@ def network_rig(cameras: Sequence[CameraConfig], manifest: Manifest) -> tuple[Ne
     return rig, np.stack([view.observed for view in views])
 
 
+def nothing_seen(spec: BevSpec) -> BevLayers:
+    """The view of a tick that saw nothing: no cell is observed."""
+    cells = spec.grid.shape
+    nowhere = np.zeros(cells, np.float32)
+    return BevLayers(
+        spec.grid, spec.layers, np.zeros((len(spec.layers), *cells), np.float32), nowhere * np.nan, nowhere
+    )
+
+
 def measured_depth(depth_m: Sequence[np.ndarray | None], manifest: Manifest) -> np.ndarray | None:
     """What the bird's-eye network is told of metric depth [Hd, Wd], of each camera (``None``: nothing was measured):
     [N, D, Hp, Wp] float32; ``None`` where no camera has any. For a model with a bird's-eye view."""

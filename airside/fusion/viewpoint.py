@@ -76,7 +76,7 @@ def looked_at(places_xy_m: np.ndarray, views: Collection[MountedView]) -> np.nda
     return seen
 
 
-def lacking(mounts: Collection[CameraConfig], manifest: Manifest) -> tuple[str, ...]:
+def lacking(mounts: Collection[CameraConfig], manifest: Manifest, path_threshold: float | None) -> tuple[str, ...]:
     """What a run does without, and what stands in for it: to be said once, not every tick."""
     if not mounts:
         return ("no rig: no ranges, bearings and bird's-eye view; levels go by the place in the picture",)
@@ -85,4 +85,9 @@ def lacking(mounts: Collection[CameraConfig], manifest: Manifest) -> tuple[str, 
         found.append(f"model {manifest.name} has no depth: ranges come from the ground plane alone")
     if manifest.bev is None:
         found.append(f"model {manifest.name} has no bird's-eye view: seen from above there are places only")
+    if path_threshold is None:
+        found.append(
+            "the bank has no threshold for the path: far things on it are told late, and nothing is looked at more "
+            "closely; airside bank calibrate CLEAN --rig FILE --camera NAME gives it one"
+        )
     return tuple(found)

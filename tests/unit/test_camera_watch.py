@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from airside.camera_watch import Watched, judged
+from airside.camera_watch import Watched, judged, remembered
 from airside.config import CameraConfig, MountConfig, SiteConfig
-from airside.messages import CameraStatus, Frame, HealthState
+from airside.health import OK
+from airside.messages import CameraStatus, Frame, Health, HealthState
 
 SITE = SiteConfig()
 MOUNT = CameraConfig("front", 56, 28, 50.0, 50.0, 27.5, 13.5, MountConfig((1, 0, 2)), 60.0)
@@ -52,6 +53,29 @@ def test_a_frame_is_looked_at_once_and_good_until_it_is_stale() -> None:
         assert (again.observed, again.health.state) == (False, state)
     fresh, _ = look(frame(picture(), 400, 8), 410, watched)
     assert fresh.observed  # and recovers by itself
+
+
+@pytest.mark.parametrize(
+    ("newest", "reason"),
+    [(frame(np.zeros((28, 56, 3), np.uint8), 0, 7), "black_frame"), (frame(picture(28, 28), 0, 7), "wrong_size")],
+)
+def test_a_frame_that_was_refused_is_no_better_when_nothing_newer_comes(newest: Frame, reason: str) -> None:
+    watched = Watched()
+    for now_ms in (0, 200, 340):
+        status, watched = look(newest, now_ms, watched)
+        assert (status.health.state, status.health.reasons, status.observed) == (HealthState.BLIND, (reason,), False)
+    fresh, _ = look(frame(picture(), 400, 8), 410, watched)
+    assert (fresh.observed, fresh.health.state) == (True, HealthState.OK)
+
+
+def test_what_the_look_found_is_remembered_until_the_next_frame() -> None:
+    newest = frame(picture(), 0, 7)
+    _, watched = look(newest, 0)
+    novel = Health(HealthState.DEGRADED, ("novel_scene",))
+    again, watched = look(newest, 200, remembered(watched, novel))
+    assert (again.health, again.observed) == (novel, False)
+    fresh, _ = look(frame(picture(), 300, 8), 310, watched)
+    assert fresh.health == OK
 
 
 def test_a_frozen_camera_is_said_within_a_second() -> None:

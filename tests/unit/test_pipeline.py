@@ -147,13 +147,14 @@ def test_a_mounted_camera_gives_a_range(engine: OnnxEngine, store: BankStore) ->
     assert placement.covariance_m2[0] > 0 < placement.covariance_m2[2]
     assert placement.height_m >= 0
     assert (view.depth_m, tick.bev, tick.occupancy, view.view is None) == (None, None, None, False)
-    assert len(pipeline.without) == 2
+    assert len(pipeline.without) == 3
+    assert "airside bank calibrate CLEAN --rig" in pipeline.without[-1]
     assert "bev" not in tick.timing_ms
 
 
 def test_depth_and_birds_eye_view_where_the_model_has_them(full: Made) -> None:
     pipeline = _pipeline(full.engine, full.store, mount=MOUNT)
-    assert pipeline.without == ()
+    assert len(pipeline.without) == 1  # the bank has no threshold for the path
     frame = _frame(RED, 1)
     tick, view = pipeline.see_one(frame)
     json_line(tick.record)
@@ -378,15 +379,18 @@ def test_what_is_not_finite_is_never_looked_at(full: Made, what: str) -> None:
     tick = pipeline.see(_frame(EMPTY, 1))
     assert (tick.record.tick, tick.record.valid, tick.record.health.state) == (1, False, HealthState.BLIND)
     assert tick.record.health.reasons == ("network_not_finite",)
-    assert (tick.views, tick.record.sightings, tick.bev, tick.occupancy) == ((), (), None, None)
+    assert (tick.views, tick.record.sightings, tick.bev) == ((), (), None)
+    assert tick.occupancy is not None
+    assert (tick.occupancy.cells == -1).all()
     assert pipeline.see(_frame(EMPTY, 2)).record.valid  # the next picture is judged as always
 
 
 @pytest.mark.parametrize("what", ["layers", "depth_probability"])
-def test_a_view_from_above_that_is_not_finite_is_none(full: Made, what: str) -> None:
+def test_a_view_from_above_that_is_not_finite_has_seen_nothing(full: Made, what: str) -> None:
     pipeline = _OneCamera(_BrokenEngine(full.engine, what), full.store, site=SiteConfig(bev_every=1), mount=MOUNT)
     ticks = [pipeline.see(_frame(EMPTY, number)) for number in range(3)]
-    assert [tick.occupancy is None for tick in ticks] == [False, True, False]
+    observed = [bool((tick.occupancy.cells >= 0).any()) for tick in ticks if tick.occupancy is not None]
+    assert observed == [True, False, True]
     assert ticks[1].bev is None
 
 

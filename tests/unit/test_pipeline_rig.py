@@ -113,8 +113,36 @@ def test_without_the_cameras_ahead_the_vehicle_is_blind(pipeline: Pipeline) -> N
         ("front_no_frame",),
     )
     nothing = pipeline.tick(bundle(2))
-    assert (nothing.record.health.state, nothing.occupancy, nothing.views) == (HealthState.BLIND, None, ())
+    assert (nothing.record.health.state, nothing.views) == (HealthState.BLIND, ())
     assert nothing.record.expires_ns > nothing.record.now_ns
+    assert nothing.record.capture_ns == record.capture_ns  # what was seen gets older
+
+
+def test_a_tick_that_saw_nothing_takes_back_what_read_as_free(pipeline: Pipeline) -> None:
+    pipeline.tick(both(1))
+    grids = [pipeline.tick(bundle(2 + k)).occupancy for k in range(2)]
+    assert [grid is not None and bool((grid.cells == -1).all()) for grid in grids] == [True, True]
+
+
+def test_a_black_camera_ahead_that_is_slower_than_the_ticks_never_reads_as_well(pipeline: Pipeline) -> None:
+    pipeline.tick(both(1))
+    black = Frame("front", np.zeros_like(frame("front", 2).image), 2 * TICK_NS, 2)
+    states = [pipeline.tick(bundle(k, black, frame("rear", k))).record for k in (2, 3)]
+    assert [(record.valid, record.health.state) for record in states] == [(False, HealthState.BLIND)] * 2
+
+
+def test_a_scene_that_turns_novel_does_not_clear_what_was_feared(pipeline: Pipeline) -> None:
+    for k in range(1, 5):
+        seen = pipeline.tick(bundle(k, frame("front", 1, RED, index=k, capture_ns=k * TICK_NS)))
+    feared = {alert.track.id for alert in seen.record.alerts if alert.level >= Level.CAUTION}
+    assert feared
+    height, width = seen.views[0].frame.image.shape[:2]
+    colours = np.stack([np.full((height, width), level) for level in (190.0, 30.0, 40.0)], axis=-1)
+    for k in range(5, 12):  # longer than a track lives where a camera looks and does not see it
+        jungle = colours + np.random.default_rng(k).normal(0, 6, colours.shape)
+        seen = pipeline.tick(bundle(k, Frame("front", jungle.clip(0, 255).astype(np.uint8), k * TICK_NS, k)))
+        assert "front_novel_scene" in seen.record.health.reasons
+    assert feared <= {alert.track.id for alert in seen.record.alerts if alert.level >= Level.CAUTION}
 
 
 def test_a_stale_frame_is_not_looked_at_again(pipeline: Pipeline) -> None:

@@ -1,4 +1,4 @@
-"""Levels rise at once and fall late; a name found ends what was feared."""
+"""Levels rise at once and fall late, whatever a thing is taken for meanwhile."""
 
 from __future__ import annotations
 
@@ -45,8 +45,14 @@ def test_while_held_it_still_rises() -> None:
     assert [level for level, _ in levels(at(20), at(20, 9), at(10))] == [Level.SLOW_STOP, Level.SLOW_STOP, Level.STOP]
 
 
-def test_what_has_found_a_name_is_feared_no_more() -> None:
-    assert levels(at(10), at(10, kind=Kind.KNOWN)) == [(Level.STOP, False), (Level.NONE, False)]
+def test_what_has_found_a_name_is_feared_for_a_second_more() -> None:
+    told = levels(at(10), *[at(10, kind=Kind.KNOWN)] * 5)
+    assert told == [(Level.STOP, False), *[(Level.STOP, True)] * 4, (Level.NONE, False)]
+
+
+def test_a_name_that_comes_and_goes_does_not_shake_the_level() -> None:
+    swaying = [at(10, kind=kind) for _ in range(6) for kind in (Kind.UNKNOWN, Kind.KNOWN)]
+    assert {level for level, _ in levels(*swaying)} == {Level.STOP}
 
 
 def test_what_is_gone_is_forgotten() -> None:
