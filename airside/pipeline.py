@@ -98,7 +98,7 @@ class Pipeline:
         self._held: Memory = {}
         self._newest_ns: int | None = None  # when the newest frame looked at was taken
         self._bev: BevLayers | None = None  # the latest
-        self._count = 0
+        self.next_tick = 0  # a replay sets it to the number that the tick had
 
     def tick(self, bundle: FrameBundle, workload: Workload = FULL, *, live: bool = False) -> Tick:
         """Everything airside says at ``bundle.now_ns``. ``live``: times are those of this machine's monotonic clock.
@@ -118,7 +118,7 @@ class Pipeline:
         health = worst(rig_health(statuses, self._ahead), workload.health, bank_health)
         self._newest_ns = max((view.frame.capture_ns for view in views), default=self._newest_ns)
         record = TickRecord(
-            tick=self._count,
+            tick=self.next_tick,
             now_ns=bundle.now_ns,
             capture_ns=bundle.now_ns if self._newest_ns is None else self._newest_ns,
             published_ns=time.monotonic_ns() if live else bundle.now_ns,
@@ -133,7 +133,7 @@ class Pipeline:
             alerts=alerts,
             timing_ms=clock.laps_ms if live else {},  # a recording gives the same record every time
         )
-        self._count += 1
+        self.next_tick += 1
         return Tick(record, views, self._knowledge.threshold, clock.laps_ms, self._bev, made)
 
     @property
@@ -316,7 +316,7 @@ class Pipeline:
         return self._beside.submit(self._from_above, spec, above, [view for view in views if not view.scene.reasons])
 
     def _above_is_due(self, workload: Workload) -> bool:
-        return self._count % (self.site.bev_every * workload.bev_slower) == 0
+        return self.next_tick % (self.site.bev_every * workload.bev_slower) == 0
 
     def _from_above(self, spec: BevSpec, above: RigAbove, views: Sequence[CameraView]) -> BevLayers | None:
         """``None`` where nothing was seen, or the network gave no numbers: never a cell that reads as free."""

@@ -84,10 +84,9 @@ def read_rgb(capture: Capture) -> np.ndarray | None:
     """The grabbed frame as [H, W, 3] uint8 RGB, or ``None`` when it cannot be decoded."""
     try:
         ok, picture = capture.retrieve()
-    except cv2.error:
+        if not ok or picture is None or picture.size == 0 or picture.dtype != np.uint8:
+            return None
+        grey = picture.ndim == 2 or picture.shape[2] == 1
+        return np.asarray(cv2.cvtColor(picture, cv2.COLOR_GRAY2RGB if grey else cv2.COLOR_BGR2RGB))
+    except cv2.error:  # two channels, five: no picture that OpenCV knows
         return None
-    if not ok or picture is None or picture.size == 0 or picture.dtype != np.uint8:
-        return None
-    if picture.ndim == 2 or picture.shape[2] == 1:
-        return np.asarray(cv2.cvtColor(picture, cv2.COLOR_GRAY2RGB))
-    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB))

@@ -164,7 +164,10 @@ class LiveCamera:
             if capture is None:
                 capture = self._reopened()
             else:
-                index = self._read_until_lost(capture, index)
+                try:
+                    index = self._read_until_lost(capture, index)
+                except Exception as error:  # a defect of a driver must not end the camera for good
+                    self._fault("read_failed", f"{type(error).__name__} after {index} frames: {error}")
                 self.connected = False
                 capture.release()
                 capture = None

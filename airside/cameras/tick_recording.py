@@ -14,18 +14,18 @@ from airside.cameras.bag import BAG_SUFFIXES
 from airside.cameras.bag_messages import BagFile
 from airside.cameras.ros_images import COMPRESSED, picture_from, text_from
 from airside.cameras.stills import natural_key
-from airside.errors import InputError
+from airside.errors import InputError, UsageError
 from airside.messages import Frame, FrameBundle
 
 TICK_TOPIC = "/airside/tick"
 LATE_NS = 2_000_000_000  # a picture that has not come so long after its tick was never recorded
-_TOLD = ("now_ns", "published_ns", "bank_snapshot", "method", "alerts", "health", "cameras")
+_TOLD = ("tick", "now_ns", "published_ns", "bank_snapshot", "method", "alerts", "health", "cameras")
 
 
 @dataclass(frozen=True, slots=True)
 class RecordedTick:
-    """``told`` has ``now_ns``, ``bank_snapshot``, ``health``, ``cameras`` and ``alerts`` as the JSON line of the tick;
-    ``bundle`` the frames it looked at, as far as they were recorded: ``missing`` cameras' were not."""
+    """``told`` has ``tick``, ``now_ns``, ``bank_snapshot``, ``health``, ``cameras`` and ``alerts`` as the JSON line of
+    the tick; ``bundle`` the frames it looked at, as far as they were recorded: ``missing`` cameras' were not."""
 
     told: dict[str, Any]
     bundle: FrameBundle
@@ -35,7 +35,8 @@ class RecordedTick:
 class TickRecording:
     """The recording at ``path``: one file, or a folder whose files follow one another by their names.
 
-    Raises :class:`InputError` for a recording that airside has not made, or that holds no tick.
+    Raises :class:`InputError` for a recording that airside has not made, or that holds no tick; :class:`UsageError` for
+    files of several runs of the engine: each begins with a clock and with tracks of its own.
     """
 
     def __init__(self, path: Path) -> None:
@@ -44,7 +45,7 @@ class TickRecording:
             raise InputError(f"recording {path}: wanted an .mcap file that airside recorded, or a folder of them")
         if not paths[0].is_file():
             raise InputError(f"recording {path}: no such file; check the path")
-        self._path = path
+        self._path, self._paths = path, paths
         self._files: list[BagFile] = [BAG_SUFFIXES[".mcap"](file) for file in paths]
         self.faults: Counter[str] = Counter()
         self.last_fault: str | None = None
@@ -86,13 +87,18 @@ class TickRecording:
 
     def _read_told(self) -> list[tuple[dict[str, Any], int]]:
         """Every tick's record, and what its clock is behind the recording's."""
-        found = []
-        for file in self._files:
+        found: list[tuple[dict[str, Any], int]] = []
+        for path, file in zip(self._paths, self._files, strict=True):
             with closing(file.messages({TICK_TOPIC}, self._fault)) as messages:
                 for message in messages:
                     try:
                         record = json.loads(text_from(message.data, TICK_TOPIC))
                         told = {key: record[key] for key in _TOLD}
+                        if found and told["tick"] <= found[-1][0]["tick"]:
+                            raise UsageError(
+                                f"recording {self._path}: another run of the engine begins in {path.name}; replay the "
+                                "files of one run at a time, from a folder of their own"
+                            )
                         found.append((told, message.log_ns - told["published_ns"]))
                     except (ValueError, KeyError, TypeError, RecursionError, InputError) as error:
                         self._fault("damaged", f"a tick cannot be read ({error})")

@@ -21,6 +21,7 @@ from airside.alerts.ros2_messages import ros_clock_offset_ns
 from airside.alerts.zenoh_ros2 import ZenohPublisher
 from airside.config import RigConfig, SiteConfig
 from airside.config.publish import PublishConfig
+from airside.errors import StorageError
 from airside.health import OK, worst
 from airside.messages import Health, HealthState
 from airside.operations.metrics import Metrics
@@ -47,6 +48,11 @@ class Duty(Protocol):
         """``picture`` [H, W, 3] uint8 RGB of ``tick`` has been drawn."""
         ...
 
+    def not_kept(self, error: StorageError) -> None:
+        """The disk takes no more of the film or the stills: none is drawn any more. Raises ``error`` where that ends
+        the run."""
+        ...
+
 
 class _NoDuty:
     """A recording: the whole work in every tick; a disk that is full ends the run."""
@@ -59,6 +65,9 @@ class _NoDuty:
 
     def drawn(self, tick: Tick, picture: np.ndarray) -> None:
         pass
+
+    def not_kept(self, error: StorageError) -> None:
+        raise error
 
 
 NO_DUTY: Duty = _NoDuty()
@@ -115,6 +124,7 @@ class LiveDuty:
         self._period_s, self._rear, self._outlets, self._say = tick_ms / 1e3, rear, outlets, say
         self._site, self._watchdog = site, watchdog or Watchdog(None)
         self._site_fault: str | None = None
+        self._drawing_ended = False
         self._load, self._ticks = Load(), 0
         self._fan_out: FanOut | None = None
         self._told: Tick | None = None
@@ -135,6 +145,7 @@ class LiveDuty:
     def tick(self, pipeline: Pipeline) -> Iterator[Workload]:
         workload = self._load.workload(self._ticks, self._rear)
         reasons = (*self._followed_site(pipeline), *(self._fan_out.reasons if self._fan_out is not None else ()))
+        reasons += ("film_ended",) if self._drawing_ended else ()
         own = Health(HealthState.DEGRADED, reasons) if reasons else OK
         begun_s = time.perf_counter()
         yield replace(workload, health=worst(workload.health, own))
@@ -147,6 +158,11 @@ class LiveDuty:
         recorder = self._outlets.recorder
         if recorder is not None and self._outlets.overlay:
             recorder.add_overlay(picture, tick.record.capture_ns)
+
+    def not_kept(self, error: StorageError) -> None:
+        """What the planner needs goes on without."""
+        self._drawing_ended = True
+        self._say(f"no more film and stills: {error}")
 
     def _publish(self, tick: Tick) -> None:
         assert self._fan_out is not None

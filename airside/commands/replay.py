@@ -30,6 +30,7 @@ from airside.commands.stop_request import StopRequest
 from airside.commands.tick_pictures import CameraPicture, RigPicture
 from airside.commands.watching import watch
 from airside.config import CameraConfig, RigConfig, SiteConfig, load_rig, load_site
+from airside.errors import StorageError
 from airside.messages import FrameBundle
 from airside.pipeline import Pipeline, Tick
 from airside.workload import Load, Workload, rear_cameras
@@ -128,13 +129,17 @@ class Replay:
 
     def tick(self, pipeline: Pipeline) -> AbstractContextManager[Workload]:
         assert self._now is not None
-        work = Load(steps_shed(self._now.told["health"]["reasons"])).workload(self._number, self._rear)
+        pipeline.next_tick = self._now.told["tick"]
+        work = Load(steps_shed(self._now.told["health"]["reasons"])).workload(pipeline.next_tick, self._rear)
         left_out = frozenset(c["camera"] for c in self._now.told["cameras"] if "shed" in c["health"]["reasons"])
         self._number += 1
         return nullcontext(replace(work, skipped=left_out))
 
     def drawn(self, tick: Tick, picture: np.ndarray) -> None:
         pass
+
+    def not_kept(self, error: StorageError) -> None:
+        raise error
 
     def as_text(self) -> str:
         text = f"alerts as in the drive in {self.same} of {self._number} ticks"

@@ -13,7 +13,7 @@ from airside.commands.live_duty import NO_DUTY, Duty
 from airside.commands.run_files import RunFiles, make_out
 from airside.commands.run_summary import RunSummary
 from airside.commands.tick_pictures import Picture
-from airside.errors import InputError
+from airside.errors import InputError, StorageError
 from airside.messages import FrameBundle, TickRecord
 from airside.pipeline import Pipeline, Tick
 from airside.progress import Progress
@@ -59,10 +59,14 @@ def watch(
                 tick = pipeline.tick(bundle, workload, live=feed.live)
                 with summary.stage("publish"):
                     publish(tick)
+                if picture is not None:  # within the tick: drawing takes its time too
+                    try:
+                        duty.drawn(tick, _draw(tick, picture, files, summary))
+                        summary.filmed = True
+                    except StorageError as error:
+                        duty.not_kept(error)
+                        picture = None
             summary.add(tick)
-            if picture is not None:
-                summary.filmed = True
-                duty.drawn(tick, _draw(tick, picture, files, summary))
             used, reasons = used or bool(tick.views), ", ".join(tick.record.health.reasons)
             on_record(tick.record)
             progress.step()

@@ -18,7 +18,7 @@ from airside.cli import main
 from airside.config import SiteConfig, load_rig
 from airside.config.publish import RecorderConfig
 from airside.engine.onnx import load_engine
-from airside.errors import InputError
+from airside.errors import InputError, UsageError
 from airside.messages import Frame, FrameBundle
 from airside.pipeline import Pipeline
 from airside.workload import Load, rear_cameras
@@ -41,7 +41,8 @@ def frame(name: str, tick: int) -> Frame:
 class Recorded:
     """A drive of twelve ticks: a camera that pauses, shedding for a while, and a bank that changes under way."""
 
-    def __init__(self, path: Path, *, lossless: bool) -> None:
+    def __init__(self, path: Path, *, lossless: bool, recorded_from: int = 0) -> None:
+        path.mkdir(exist_ok=True)
         self.path, self.rig, self.bank, self.model = path, path / "rig.yaml", path / "bank", path / "model"
         self.rig.write_text(RIG)
         engine = load_engine(tiny_bundle(self.model, depth=True, bev=True), 1)
@@ -62,6 +63,8 @@ class Recorded:
             bundle = FrameBundle(5_000_000_000 + number * TICK_NS, (frame("front", shown), frame("rear", number)))
             work = Load(3 if number in (5, 6) else 0).workload(number, rear_cameras(cameras))
             tick = pipeline.tick(bundle, work)
+            if number < recorded_from:
+                continue
             recorder.add_frames(view.frame for view in tick.views)
             recorder.publish(tick.record, tick.occupancy)
             self.alerts.append(json.loads(json_line(tick.record))["alerts"])
@@ -82,6 +85,22 @@ def test_a_lossless_recording_gives_the_alerts_of_the_drive(tmp_path: Path, caps
     assert "alerts as in the drive in 12 of 12 ticks" in capsys.readouterr().out
     drive.replay("two")
     assert (tmp_path / "one" / "alerts.jsonl").read_bytes() == (tmp_path / "two" / "alerts.jsonl").read_bytes()
+
+
+def test_a_part_of_a_drive_keeps_the_numbers_of_its_ticks(tmp_path: Path) -> None:
+    drive = Recorded(tmp_path, lossless=True, recorded_from=1)  # what is shed goes by them
+    code, alerts = drive.replay("one")
+    assert (code, alerts) == (0, drive.alerts)
+    lines = (tmp_path / "one" / "alerts.jsonl").read_text().splitlines()
+    assert [json.loads(line)["tick"] for line in lines] == list(range(1, 12))
+
+
+def test_two_runs_in_one_folder_are_not_taken_for_one(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        Recorded(tmp_path / name, lossless=True)
+    (tmp_path / "two" / "recording" / "drive_0001.mcap").rename(tmp_path / "one" / "recording" / "drive_0002.mcap")
+    with pytest.raises(UsageError, match=r"another run of the engine begins in drive_0002.mcap; replay .* one run"):
+        TickRecording(tmp_path / "one" / "recording")
 
 
 def test_a_jpeg_recording_gives_the_same_every_time(tmp_path: Path) -> None:

@@ -159,3 +159,32 @@ def test_pictures_that_follow_too_soon_are_not_decoded() -> None:
     assert frame is not None
     assert (int(frame.image[0, 0, 0]), frame.index) == (1, 0)
     stop(camera, device)
+
+
+@pytest.mark.parametrize("channels", [2, 5])
+def test_a_picture_with_no_known_channels_is_dropped_and_the_next_one_comes(channels: int) -> None:
+    class Odd(Device):
+        def retrieve(self) -> tuple[bool, np.ndarray]:
+            return True, np.full((20, 20, channels if self.value == 7 else 3), self.value, np.uint8)
+
+    device = Odd([7, 8])
+    camera = camera_of(device)
+    device.permits.release(2)
+    wait_until(lambda: (frame := camera.latest()) is not None and frame.image[0, 0, 0] == 8)
+    assert camera.faults["undecodable"] == 1
+    stop(camera, device)
+
+
+def test_a_driver_s_defect_ends_no_camera() -> None:
+    class Defect(Device):
+        def retrieve(self) -> tuple[bool, np.ndarray]:
+            raise RuntimeError("a defect")
+
+    device, after = Defect([7]), Device([8])
+    camera = camera_of(device, after)
+    device.permits.release()
+    after.permits.release()
+    wait_until(lambda: camera.latest() is not None)
+    assert (camera.faults["read_failed"], device.released.is_set()) == (1, True)
+    assert "RuntimeError" in str(camera.last_fault)
+    stop(camera, after)
