@@ -8,10 +8,11 @@ import numpy as np
 
 from airside.geometry.motion import shifted
 from airside.geometry.uncertainty import GATE2, mahalanobis2
-from airside.messages import Observation, Placement, Sighting
+from airside.messages import Kind, Observation, Placement, Sighting
 
 SHAPE_M = 0.5  # one sigma by which two cameras see different near sides of the same thing
 FURTHEST_M, FURTHEST_SHARE = 2.0, 0.2  # two places further apart than this, or this share of the range, are two things
+PART = 1 / 3  # of a known thing's width: what is narrower, and unknown to another camera, stands before it
 
 
 def joined(sightings: Sequence[Sighting], protected: Collection[str]) -> tuple[Observation, ...]:
@@ -19,16 +20,21 @@ def joined(sightings: Sequence[Sighting], protected: Collection[str]) -> tuple[O
 
     Sightings of different cameras within each other's uncertainty are one object, the largest first; its place is their
     mean weighted by what each is known to err, and what it is, the camera says that sees it largest. Two regions of one
-    picture are never one object: there they were told apart.
+    picture are never one object: there they were told apart. Nor is what one camera finds unknown, and more than faint,
+    a known thing that another camera shows much wider: an aircraft must not swallow the drum before its wheel.
     """
     placed = [index for index, sighting in enumerate(sightings) if sighting.placement is not None]
     placed.sort(key=lambda index: -sightings[index].region.patches)
     far2 = _distances2([_place(sightings[index]) for index in placed])
     groups: list[list[int]] = []  # of numbers in ``placed``
     for number, index in enumerate(placed):
-        camera = sightings[index].camera
-        strange = [group for group in groups if camera not in {sightings[placed[k]].camera for k in group}]
-        best = min(strange, key=lambda group: far2[group[0], number], default=None)
+        seen = sightings[index]
+        possible = [
+            group for group in groups
+            if seen.camera not in {sightings[placed[k]].camera for k in group}
+            and not _stands_before(seen, sightings[placed[group[0]]])
+        ]  # fmt: skip
+        best = min(possible, key=lambda group: far2[group[0], number], default=None)
         if best is not None and far2[best[0], number] < GATE2:
             best.append(number)
         else:
@@ -44,6 +50,20 @@ def _distances2(places: Sequence[Placement]) -> np.ndarray:
     apart = xy_m - xy_m[:, None]
     far2 = mahalanobis2(apart, covariance[:, None] + covariance + np.eye(2) * SHAPE_M**2)
     return np.where(np.hypot(apart[..., 0], apart[..., 1]) > furthest_m[:, None], np.inf, far2)
+
+
+def _stands_before(seen: Sighting, largest: Sighting) -> bool:
+    odd = seen.region.kind is Kind.UNKNOWN and not seen.region.faint and largest.region.kind is Kind.KNOWN
+    return odd and _width_m(_place(seen)) < PART * _width_m(_place(largest))
+
+
+def _width_m(place: Placement) -> float:
+    """Of the footprint, across the line of sight; 0 where it is not told."""
+    corners = np.array(place.footprint_xy_m).reshape(-1, 2)
+    if len(corners) == 0:
+        return 0.0
+    across = corners @ (-np.sin(place.bearing_rad), np.cos(place.bearing_rad))
+    return float(across.max() - across.min())
 
 
 def _observation(sightings: Sequence[Sighting], group: Sequence[int], protected: Collection[str]) -> Observation:

@@ -20,10 +20,13 @@ def sighting(
     patches: float = 9.0,
     kind: Kind = Kind.UNKNOWN,
     name: str = "cone",
+    width_m: float = 2.0,
+    faint: bool = False,
 ) -> Sighting:
     """``sigma_m`` along x and y."""
-    region = Region(kind, name, 0.4, 0.9, patches, (0, 0, 9, 9), np.zeros((0, 2), np.float32))
-    corners = ((x_m, y_m - 1), (x_m, y_m + 1), (x_m + 1, y_m + 1))
+    region = Region(kind, name, 0.4, 0.9, patches, (0, 0, 9, 9), np.zeros((0, 2), np.float32), faint)
+    half_m = width_m / 2
+    corners = ((x_m, y_m - half_m), (x_m, y_m + half_m), (x_m + 1, y_m + half_m))
     covariance = (sigma_m[0] ** 2, 0.0, sigma_m[1] ** 2)
     place = Placement(math.hypot(x_m, y_m), math.atan2(y_m, x_m), (x_m, y_m, 0.0), RangeSource.BOTH, corners,
                       covariance, 1.5)  # fmt: skip
@@ -54,6 +57,16 @@ def test_the_camera_that_sees_it_largest_says_what_it_is() -> None:
     (found,) = joined([sighting("wide", 20, 0, patches=4), known], {"person"})
     assert (found.kind, found.nearest_class, found.protected) == (Kind.KNOWN, "person", True)
     assert found.sightings == (1, 0)
+
+
+def test_a_known_thing_swallows_no_small_unknown_one_that_another_camera_sees() -> None:
+    aircraft = sighting("wide", 22, 0, (2.0, 1.0), patches=76, kind=Kind.KNOWN, name="aircraft", width_m=14.0)
+    drum, part = (sighting("narrow", 19.5, 0.5, patches=6, width_m=1.0, faint=faint) for faint in (False, True))
+    assert [(o.kind, o.cameras) for o in joined([aircraft, drum], ())] == [
+        (Kind.KNOWN, ("wide",)), (Kind.UNKNOWN, ("narrow",))
+    ]  # fmt: skip
+    assert len(joined([aircraft, part], ())) == 1
+    assert len(joined([aircraft, sighting("narrow", 19.5, 0.5, patches=6, width_m=6.0)], ())) == 1
 
 
 def test_without_a_place_there_is_no_object() -> None:
