@@ -20,6 +20,7 @@ from airside.commands.engine_checks import engine_checks
 from airside.commands.library_checks import library_checks
 from airside.commands.table import table
 from airside.errors import AirsideError
+from airside.ood.path import PATH
 
 if TYPE_CHECKING:
     from airside.engine.engine import Engine
@@ -118,6 +119,9 @@ def _model_and_bank(args: argparse.Namespace) -> Iterator[Check]:
             yield Check(FAIL, "bank and model", str(error))
     if not bank.calibrations:
         yield Check(WARN, "thresholds", "none is calibrated: alarm rates are not promised, health says DEGRADED")
+    elif not any(found.method.endswith(PATH) for found in bank.calibrations):
+        advice = "airside bank calibrate CLEAN --rig FILE --camera NAME"
+        yield Check(WARN, "path threshold", f"none: with a rig the far path is not looked at more closely; {advice}")
 
 
 def _rig(args: argparse.Namespace) -> Iterator[Check]:

@@ -27,6 +27,7 @@ def test_all_well(shop: SimpleNamespace, airside: Call) -> None:
     assert "nothing failed" in answer.out
     for what in ("Python", "onnxruntime", "stored outputs", "one network pass", "bank and model", "video encoder"):
         assert what in answer.out
+    assert any(line.startswith("warn") and "path threshold" in line for line in answer.out.splitlines())
 
 
 def test_findings(shop: SimpleNamespace, airside: Call) -> None:
