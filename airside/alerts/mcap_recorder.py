@@ -25,7 +25,7 @@ from airside.alerts.recording_messages import (
     optical_frame,
     static_transforms,
 )
-from airside.alerts.ros2_messages import FRAME_ID, detections, diagnostics, occupancy_grid, tick_text
+from airside.alerts.ros2_messages import FRAME_ID, detections, diagnostics, holds_at_ns, occupancy_grid, tick_text
 from airside.alerts.ros2_types import ros2_types
 from airside.config.publish import RecorderConfig
 from airside.errors import AirsideError, MismatchError, StorageError, UnavailableError
@@ -291,7 +291,7 @@ class _Tape:
             ("/airside/diagnostics", diagnostics(types, record, offset_ns, record.tick)),
         ]
         if item.occupancy is not None:
-            grid = occupancy_grid(types, item.occupancy, record.capture_ns, offset_ns)
+            grid = occupancy_grid(types, item.occupancy, holds_at_ns(record), offset_ns)
             messages.append(("/airside/occupancy", grid))
         for topic, message in messages:
             file.write(topic, message, log_ns=record.published_ns + offset_ns, sequence=record.tick)

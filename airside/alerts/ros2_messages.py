@@ -63,7 +63,7 @@ def detections(types: Ros2Types, record: TickRecord, offset_ns: int) -> Any:
     ``bbox`` is the smallest rectangle round the footprint, its height above the ground. The one result is the name
     (``unknown`` where it is), its score in [0, 1] and, as pose, the tracked point: the near side, with its covariance.
     """
-    header = header_at(types, _holds_at_ns(record) + offset_ns)
+    header = header_at(types, holds_at_ns(record) + offset_ns)
     return types.make(
         DETECTIONS, header=header, detections=[_detection(types, alert.track, header) for alert in record.alerts]
     )
@@ -72,14 +72,14 @@ def detections(types: Ros2Types, record: TickRecord, offset_ns: int) -> Any:
 def detected_objects(types: Ros2Types, record: TickRecord, offset_ns: int) -> Any:
     """``autoware_perception_msgs/DetectedObjects``. No twist is given: Autoware's is over the ground, ours relative
     to the vehicle, whose own speed is not known here."""
-    header = header_at(types, _holds_at_ns(record) + offset_ns)
+    header = header_at(types, holds_at_ns(record) + offset_ns)
     return types.make(OBJECTS, header=header, objects=[_object(types, alert.track) for alert in record.alerts])
 
 
-def occupancy_grid(types: Ros2Types, occupancy: Occupancy, capture_ns: int, offset_ns: int) -> Any:
+def occupancy_grid(types: Ros2Types, occupancy: Occupancy, at_ns: int, offset_ns: int) -> Any:
     """``nav_msgs/OccupancyGrid`` of ``occupancy`` [X, Y]: rows of x, one row a y; -1 stays *unobserved*."""
     cells_x, cells_y = occupancy.cells.shape
-    stamp = _stamp(types, capture_ns + offset_ns)
+    stamp = _stamp(types, at_ns + offset_ns)
     info = types.make(
         "nav_msgs/msg/MapMetaData",
         map_load_time=stamp,
@@ -89,7 +89,7 @@ def occupancy_grid(types: Ros2Types, occupancy: Occupancy, capture_ns: int, offs
         origin=_pose(types, (*occupancy.corner_xy_m, 0.0)),
     )
     data = np.ascontiguousarray(occupancy.cells.T, np.int8).ravel()
-    return types.make(GRID, header=header_at(types, capture_ns + offset_ns), info=info, data=data)
+    return types.make(GRID, header=header_at(types, at_ns + offset_ns), info=info, data=data)
 
 
 def diagnostics(types: Ros2Types, record: TickRecord, offset_ns: int, sequence: int) -> Any:
@@ -109,7 +109,7 @@ def diagnostics(types: Ros2Types, record: TickRecord, offset_ns: int, sequence: 
             if sighting.track_id is None and sighting.level > Level.NONE
         ),
     ]
-    return types.make(DIAGNOSTICS, header=header_at(types, _holds_at_ns(record) + offset_ns), status=statuses)
+    return types.make(DIAGNOSTICS, header=header_at(types, holds_at_ns(record) + offset_ns), status=statuses)
 
 
 def tick_text(types: Ros2Types, record: TickRecord) -> Any:
@@ -132,8 +132,11 @@ def score_of(track: Track) -> float:
     return novelty if track.kind is Kind.UNKNOWN else 1.0 - novelty
 
 
-def _holds_at_ns(record: TickRecord) -> int:
-    return record.capture_ns + (record.published_ns - record.now_ns if record.predicted else 0)
+def holds_at_ns(record: TickRecord) -> int:
+    """When what the record says of the world was so: as its newest picture was taken; where the tick looked at none,
+    at the tick itself, to which objects are carried on."""
+    seen_ns = record.capture_ns if any(camera.observed for camera in record.cameras) else record.now_ns
+    return seen_ns + (record.published_ns - record.now_ns if record.predicted else 0)
 
 
 def _detection(types: Ros2Types, track: Track, header: Any) -> Any:

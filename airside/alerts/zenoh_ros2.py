@@ -12,7 +12,14 @@ from collections import deque
 from dataclasses import dataclass
 
 from airside.alerts.rmw_zenoh import WireTopic
-from airside.alerts.ros2_messages import detected_objects, detections, diagnostics, occupancy_grid, tick_text
+from airside.alerts.ros2_messages import (
+    detected_objects,
+    detections,
+    diagnostics,
+    holds_at_ns,
+    occupancy_grid,
+    tick_text,
+)
 from airside.alerts.ros2_types import DETECTIONS, DIAGNOSTICS, GRID, OBJECTS, TEXT, Ros2Types, ros2_types
 from airside.alerts.zenoh_session import ZenohSession, require_zenoh
 from airside.config.publish import ZenohConfig
@@ -52,7 +59,7 @@ def messages_of(
     text, *others = (types.encode(message) for message in made)
     if occupancy is None:
         return (*others, text)
-    return (*others, text, types.encode(occupancy_grid(types, occupancy, record.capture_ns, offset_ns)))
+    return (*others, text, types.encode(occupancy_grid(types, occupancy, holds_at_ns(record), offset_ns)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,6 +79,16 @@ def test_the_stamp_is_the_time_at_which_the_positions_hold() -> None:
     assert (values["capture_ns"], values["age_ms"], values["predicted"]) == ("5", "1000.0", "true")
 
 
+def test_a_tick_that_looked_at_nothing_is_stamped_with_its_own_time_and_told_with_the_age_of_the_last_picture() -> None:
+    blind = (CameraStatus("front", Health(HealthState.BLIND, ("stale",)), 5, observed=False),)
+    record = tick_record(
+        capture_ns=5, now_ns=1_000_000_006, published_ns=1_000_000_008, cameras=blind, alerts=(alert(),)
+    )
+    for made in (detections(TYPES, record, 0), detected_objects(TYPES, record, 0)):
+        assert (made.header.stamp.sec, made.header.stamp.nanosec) == (1, 6)  # its objects are carried on to there
+    assert values_of(diagnostics(TYPES, record, 0, 1))["airside: tick"]["age_ms"] == "1000.0"
+
+
 def test_an_object_whose_extent_is_not_told_has_a_size_all_the_same() -> None:
     record = tick_record(alerts=(alert(footprint_xy_m=(), height_m=0.0),))
     (one,) = detections(TYPES, record, 0).detections
