@@ -244,7 +244,7 @@ class TickRecord:
 
     tick: int
     now_ns: int  # the tick's own time, on the frames' clock
-    capture_ns: int  # of the newest frame looked at so far; ``now_ns`` before the first
+    capture_ns: int  # of the newest frame looked at, in this tick or the latest that did; ``now_ns`` before the first
     published_ns: int
     valid: bool
     expires_ns: int

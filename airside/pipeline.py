@@ -3,8 +3,8 @@
 bird's-eye view the occupancy.
 
 Read this file first. Each arrow is one value type of :mod:`airside.messages`; each step is a pure function of another
-room. The state: the bank snapshot in use, what is remembered of each camera, the tracks, the levels held, the tick
-counter.
+room. The state: the bank snapshot in use, what is remembered of each camera, the tracks, the levels held, when the
+newest picture was taken, the tick counter.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ class Pipeline:
         self._beside = ThreadPoolExecutor(1, "airside-above")
         self._tracker = Tracker()
         self._held: Memory = {}
-        self._newest_ns: int | None = None  # when the newest frame looked at was taken
+        self._newest_ns: int | None = None  # capture of the newest frame of the latest tick that looked at any
         self._bev: BevLayers | None = None  # the latest
         self.next_tick = 0  # a replay sets it to the number that the tick had
 
@@ -114,7 +114,8 @@ class Pipeline:
         clock.lap("fusion")
         alerts, sightings = self._alerts(placed, views, bundle.now_ns)
         clock.lap("alerts")
-        made = self._end_above(begun, alerts, clock)
+        waiting = not views and any(status.health.state is not HealthState.BLIND for status in statuses)
+        made = self._end_above(begun, alerts, clock) if not waiting else None  # no camera has a new picture yet
         health = worst(rig_health(statuses, self._ahead), workload.health, bank_health)
         self._newest_ns = max((view.frame.capture_ns for view in views), default=self._newest_ns)
         record = TickRecord(
@@ -162,7 +163,6 @@ class Pipeline:
             if self._store.head_id() != self._knowledge.snapshot:
                 self._knowledge = self._load()
                 self._tracker.forget_names()
-                self._held = {}
         except AirsideError as error:
             return Health(HealthState.DEGRADED, (f"bank_unreadable_{type(error).__name__}",))
         return OK if self._knowledge.calibrated else Health(HealthState.DEGRADED, ("threshold_uncalibrated",))
@@ -279,13 +279,14 @@ class Pipeline:
     ) -> tuple[tuple[Alert, ...], tuple[Sighting, ...]]:
         """Placed sightings become objects, objects tracks, tracks alerts; the others are judged by their picture."""
         protected = self._knowledge.protected
-        mounted = [
-            v.view for v in views if v.view is not None and not v.scene.reasons
-        ]  # the others' unknown is not told
-        observations = joined(sightings, protected)
-        tracks, ids = self._tracker.update(observations, now_ns, lambda places: looked_at(places, mounted))
+        # A camera whose scene is novel tells of known things alone: it has neither looked for what was feared, nor may
+        # it name it.
+        mounted = {v.frame.camera: v.view for v in views if v.view is not None and not v.scene.reasons}
+        placed = [s if s.camera in mounted else replace(s, placement=None) for s in sightings]
+        observations = joined(placed, protected)
+        tracks, ids = self._tracker.update(observations, now_ns, lambda places: looked_at(places, mounted.values()))
         told = [track for track in tracks if track.confirmed or not track.faint]  # one faint patch once is nothing
-        alerts, self._held = alerts_of(told, self._held, self.site, now_ns)
+        alerts, self._held = alerts_of(told, self._held, self.site, now_ns, self._knowledge.snapshot)
         of_track = {alert.track.id: alert for alert in alerts}
         of_sighting = {
             k: None if i is None else of_track.get(i)

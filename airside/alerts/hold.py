@@ -7,34 +7,39 @@ from dataclasses import dataclass
 
 from airside.alerts.rules import level_of_track
 from airside.config import SiteConfig
-from airside.messages import Alert, Level, Track
+from airside.messages import Alert, Kind, Level, Track
 
 HELD = "held"  # the reason code of a level that is kept
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """The highest level an object lately deserved, why, and when it last did."""
+    """The highest level an object lately deserved, why, when it last did, and by which bank ``snapshot``."""
 
     level: Level
     reasons: tuple[str, ...]
     deserved_ns: int
+    snapshot: str
 
 
 Memory = dict[int, Held]  # by track, whatever it is taken for: votes that sway must not shake the level
 
 
 def alerts_of(
-    tracks: Sequence[Track], memory: Memory, site: SiteConfig, now_ns: int
+    tracks: Sequence[Track], memory: Memory, site: SiteConfig, now_ns: int, snapshot: str
 ) -> tuple[tuple[Alert, ...], Memory]:
-    """Every track with its level, most urgent first, and the memory for the next tick."""
+    """Every track with its level, most urgent first, and the memory for the next tick. What a new bank ``snapshot``
+    knows is feared no more; what it was to the old one is not held."""
     alerts: list[Alert] = []
     kept: Memory = {}
     for track in tracks:
         level, reasons = level_of_track(track, site)
         before = memory.get(track.id)
         fading = before is not None and before.level > level and now_ns - before.deserved_ns < site.hold_ms * 1_000_000
-        shown = before if fading and before is not None else Held(level, reasons, now_ns)
+        if before is not None and before.snapshot != snapshot and track.kind is Kind.KNOWN:
+            fading = False
+        judged_by = snapshot if before is None or track.seen_ns == now_ns else before.snapshot
+        shown = before if fading and before is not None else Held(level, reasons, now_ns, judged_by)
         kept[track.id] = shown
         alerts.append(Alert(track, shown.level, (*shown.reasons, HELD) if fading else shown.reasons))
     alerts.sort(key=lambda alert: (-alert.level, alert.track.range_m))

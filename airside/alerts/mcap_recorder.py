@@ -12,7 +12,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -67,7 +66,7 @@ _Item = _Picture | _Record
 
 
 class McapRecorder:
-    """Records into ``folder``: ``drive_0001.mcap`` and so on, the next free number at each beginning.
+    """Records into ``folder``: ``drive_0001.mcap`` and so on, one after the highest number at each beginning.
 
     A full disk ends a file with what it holds; a new one begins when there is space. Images given to it must not be
     written to afterwards. ``offset_ns`` leads from the records' clock to the ROS clock.
@@ -326,8 +325,10 @@ class _Tape:
             self._file, self._refused_s = None, time.monotonic()
 
     def _free_path(self) -> Path:
-        paths = (self._folder / f"drive_{number:04d}.mcap" for number in count(1))
-        return next(path for path in paths if not path.exists())
+        """After the highest number, whatever was deleted: by their names the files follow one another."""
+        names = [path.stem.removeprefix("drive_") for path in self._folder.glob("drive_*.mcap")]
+        highest = max((int(name) for name in names if name.isdecimal()), default=0)
+        return self._folder / f"drive_{highest + 1:04d}.mcap"
 
     def _free_mb(self) -> float:
         try:

@@ -1,7 +1,8 @@
 """A tick record as ROS 2 messages: pure functions, one a topic.
 
 Frame and clock: every header says ``base_link`` (the ego frame) and the time at which the world was as told: the
-capture of the newest picture, and of a predicted record as much later as its tracks were carried on. airside counts
+capture of the newest picture, the tick itself where it looked at none, and of a predicted record as much later as its
+tracks were carried on. airside counts
 monotonic nanoseconds; ``offset_ns`` (see :func:`ros_clock_offset_ns`) is added to each to give the ROS system clock,
 one offset a process, so that differences stay exact whatever the system clock does.
 

@@ -68,6 +68,7 @@ class LiveCamera:
         self._decode_gap_ns = round(decode_gap_s * 1e9)
         self._clock = CaptureClock()
         self._latest: Frame | None = None
+        self._next_index = 0  # over all openings: who has seen a frame waits for a higher one
         self._seen = -1  # index of the newest frame anyone took
         self._arrived = threading.Condition()
         self._tried = threading.Event()
@@ -159,74 +160,68 @@ class LiveCamera:
         return capture
 
     def _read(self, capture: Capture | None) -> None:
-        index = 0
         while not self._stop.is_set():
-            if capture is None:
-                capture = self._reopened()
-            else:
+            try:
+                capture = self._opened() if capture is None else capture
                 try:
-                    index = self._read_until_lost(capture, index)
-                except Exception as error:  # a defect of a driver must not end the camera for good
-                    self._fault("read_failed", f"{type(error).__name__} after {index} frames: {error}")
-                self.connected = False
-                capture.release()
-                capture = None
-                self._stop.wait(self._reconnect_s)
+                    self._read_until_lost(capture)
+                finally:
+                    capture.release()
+            except (UnavailableError, InputError) as fault:
+                self._failed(str(fault))
+            except Exception as error:  # a defect of a driver must not end the camera for good
+                self._failed(f"camera {self._source.label}: {type(error).__name__}: {error}")
+            self.connected, capture = False, None
+            self._tried.set()
+            self._stop.wait(self._reconnect_s)
         if capture is not None:
             capture.release()
 
-    def _read_until_lost(self, capture: Capture, index: int) -> int:
-        """Frames from ``index`` on, until a read fails or all has been of no use for too long; the next index."""
+    def _read_until_lost(self, capture: Capture) -> None:
+        """Frames until a read fails or all has been of no use for too long."""
         opened_ns = time.monotonic_ns()
         last_good_ns: int | None = None
         while not self._stop.is_set():
             arrival_ns = _grabbed_ns(capture)
             if arrival_ns is None:
-                self._fault("read_failed", f"a read failed after {index} frames")
-                return index
+                self._fault("read_failed", f"a read failed after {self._next_index} frames")
+                return
             if last_good_ns is not None and arrival_ns - last_good_ns < self._decode_gap_ns:
                 with self._arrived:
                     self.faults["skipped"] += 1
                 continue
-            frame = self._decoded(capture, arrival_ns, index)
+            frame = self._decoded(capture, arrival_ns)
             if frame is not None:
                 self._publish(frame)
-                index += 1
                 last_good_ns = arrival_ns
             elif arrival_ns - (last_good_ns or opened_ns) > self._timeout_s * 1e9:
                 self._fault("read_failed", f"nothing of use for {self._timeout_s:g} s; it is opened again")
-                return index
-        return index
+                return
 
-    def _decoded(self, capture: Capture, arrival_ns: int, index: int) -> Frame | None:
+    def _decoded(self, capture: Capture, arrival_ns: int) -> Frame | None:
         jumps = self._clock.jumps
         capture_ns = self._clock.capture_ns(self._source.stamp_ns(capture), arrival_ns)
         if self._clock.jumps > jumps:
             self._fault("clock_jump", "its clock jumped")
         image = read_rgb(capture)
         if image is None:
-            self._fault("undecodable", f"a picture after {index} frames cannot be decoded")
+            self._fault("undecodable", f"a picture after {self._next_index} frames cannot be decoded")
             self._stop.wait(_BREATHER_S)
             return None
-        return Frame(self.name, image, capture_ns, index)
+        return Frame(self.name, image, capture_ns, self._next_index)
 
     def _publish(self, frame: Frame) -> None:
         with self._arrived:
             if self._latest is not None and self._latest.index > self._seen:
                 self.faults["skipped"] += 1
             self._latest = frame
+            self._next_index = frame.index + 1
             self._arrived.notify_all()
 
-    def _reopened(self) -> Capture | None:
-        try:
-            return self._opened()
-        except (UnavailableError, InputError) as fault:
-            with self._arrived:
-                self.faults["read_failed"] += 1
-                self.last_fault = str(fault)
-            self._tried.set()
-            self._stop.wait(self._reconnect_s)
-            return None
+    def _failed(self, said: str) -> None:
+        with self._arrived:
+            self.faults["read_failed"] += 1
+            self.last_fault = said
 
     def _fault(self, reason: str, message: str) -> None:
         with self._arrived:

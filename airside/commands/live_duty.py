@@ -17,7 +17,7 @@ from airside.alerts.jsonl import JsonLinesWriter
 from airside.alerts.mcap_recorder import McapRecorder
 from airside.alerts.publishers import FanOut, Publisher
 from airside.alerts.recording_messages import RecordedCamera
-from airside.alerts.ros2_messages import ros_clock_offset_ns
+from airside.alerts.ros2_messages import holds_at_ns, ros_clock_offset_ns
 from airside.alerts.zenoh_ros2 import ZenohPublisher
 from airside.config import RigConfig, SiteConfig
 from airside.config.publish import PublishConfig
@@ -49,8 +49,7 @@ class Duty(Protocol):
         ...
 
     def not_kept(self, error: StorageError) -> None:
-        """The disk takes no more of the film or the stills: none is drawn any more. Raises ``error`` where that ends
-        the run."""
+        """The disk takes no more of the film and the stills. Raises ``error`` where that ends the run."""
         ...
 
 
@@ -124,7 +123,6 @@ class LiveDuty:
         self._period_s, self._rear, self._outlets, self._say = tick_ms / 1e3, rear, outlets, say
         self._site, self._watchdog = site, watchdog or Watchdog(None)
         self._site_fault: str | None = None
-        self._drawing_ended = False
         self._load, self._ticks = Load(), 0
         self._fan_out: FanOut | None = None
         self._told: Tick | None = None
@@ -145,7 +143,6 @@ class LiveDuty:
     def tick(self, pipeline: Pipeline) -> Iterator[Workload]:
         workload = self._load.workload(self._ticks, self._rear)
         reasons = (*self._followed_site(pipeline), *(self._fan_out.reasons if self._fan_out is not None else ()))
-        reasons += ("film_ended",) if self._drawing_ended else ()
         own = Health(HealthState.DEGRADED, reasons) if reasons else OK
         begun_s = time.perf_counter()
         yield replace(workload, health=worst(workload.health, own))
@@ -157,12 +154,11 @@ class LiveDuty:
     def drawn(self, tick: Tick, picture: np.ndarray) -> None:
         recorder = self._outlets.recorder
         if recorder is not None and self._outlets.overlay:
-            recorder.add_overlay(picture, tick.record.capture_ns)
+            recorder.add_overlay(picture, holds_at_ns(tick.record))
 
     def not_kept(self, error: StorageError) -> None:
         """What the planner needs goes on without."""
-        self._drawing_ended = True
-        self._say(f"no more film and stills: {error}")
+        self._say(f"the film is lost, and no more stills are kept: {error}")
 
     def _publish(self, tick: Tick) -> None:
         assert self._fan_out is not None

@@ -48,7 +48,7 @@ class RunFiles:
         self._recent: deque[Level] = deque(maxlen=QUIET_TICKS)
         self.stills: list[Path] = []
         try:
-            for stale in (out / "summary.json", *out.glob("stills/tick-*.png")):
+            for stale in (out / "summary.json", out / "overlay.mp4", *out.glob("stills/tick-*.png")):
                 stale.unlink(missing_ok=True)
         except OSError as error:
             raise storage_error_from_os_error("replacing the earlier run in", out, error) from None

@@ -46,7 +46,7 @@ def watch(
         raise InputError("the source has no frame: give another one")
     expected = feed.expected_ticks
     total = max_ticks if expected is None else min(expected, max_ticks or expected)
-    used, reasons = False, ""
+    used, reasons, kept = False, "", True
     with (
         # NumPy's own threads wait busily for the next small product, on the cores that the network wants.
         threadpool_limits(1, user_api="blas"),
@@ -60,12 +60,11 @@ def watch(
                 with summary.stage("publish"):
                     publish(tick)
                 if picture is not None:  # within the tick: drawing takes its time too
-                    try:
-                        duty.drawn(tick, _draw(tick, picture, files, summary))
-                        summary.filmed = True
-                    except StorageError as error:
-                        duty.not_kept(error)
-                        picture = None
+                    with summary.stage("overlay"):
+                        drawn = picture(tick)
+                    duty.drawn(tick, drawn)
+                    if kept:
+                        kept = _keep(drawn, tick, files, summary, duty)
             summary.add(tick)
             used, reasons = used or bool(tick.views), ", ".join(tick.record.health.reasons)
             on_record(tick.record)
@@ -80,14 +79,19 @@ def watch(
     return summary
 
 
-def _draw(tick: Tick, picture: Picture, files: RunFiles, summary: RunSummary) -> np.ndarray:
-    with summary.stage("overlay"):
-        drawn = picture(tick)
-    with summary.stage("video"):
-        files.film(drawn)
-    with summary.stage("stills"):
-        files.still(drawn, tick.record)
-    return drawn
+def _keep(drawn: np.ndarray, tick: Tick, files: RunFiles, summary: RunSummary, duty: Duty) -> bool:
+    """Whether the disk has taken the picture for film and stills; once it has not, there is no film."""
+    try:
+        with summary.stage("video"):
+            files.film(drawn)
+        with summary.stage("stills"):
+            files.still(drawn, tick.record)
+    except StorageError as error:
+        duty.not_kept(error)
+        summary.filmed = False
+        return False
+    summary.filmed = True
+    return True
 
 
 def _timed(feed: Feed, summary: RunSummary, stop: Callable[[], bool]) -> Iterator[FrameBundle]:

@@ -12,7 +12,7 @@ from airside.messages import Kind, Observation, Placement, Sighting
 
 SHAPE_M = 0.5  # one sigma by which two cameras see different near sides of the same thing
 FURTHEST_M, FURTHEST_SHARE = 2.0, 0.2  # two places further apart than this, or this share of the range, are two things
-PART = 1 / 3  # of a known thing's width: what is narrower, and unknown to another camera, stands before it
+PART = 1 / 3  # of a known thing's width: what is narrower, and unknown to another camera, is another thing
 
 
 def joined(sightings: Sequence[Sighting], protected: Collection[str]) -> tuple[Observation, ...]:
@@ -32,7 +32,8 @@ def joined(sightings: Sequence[Sighting], protected: Collection[str]) -> tuple[O
         possible = [
             group for group in groups
             if seen.camera not in {sightings[placed[k]].camera for k in group}
-            and not _stands_before(seen, sightings[placed[group[0]]])
+            and not _much_smaller(seen, sightings[placed[group[0]]])
+            and not _much_smaller(sightings[placed[group[0]]], seen)
         ]  # fmt: skip
         best = min(possible, key=lambda group: far2[group[0], number], default=None)
         if best is not None and far2[best[0], number] < GATE2:
@@ -52,9 +53,10 @@ def _distances2(places: Sequence[Placement]) -> np.ndarray:
     return np.where(np.hypot(apart[..., 0], apart[..., 1]) > furthest_m[:, None], np.inf, far2)
 
 
-def _stands_before(seen: Sighting, largest: Sighting) -> bool:
-    odd = seen.region.kind is Kind.UNKNOWN and not seen.region.faint and largest.region.kind is Kind.KNOWN
-    return odd and _width_m(_place(seen)) < PART * _width_m(_place(largest))
+def _much_smaller(odd: Sighting, known: Sighting) -> bool:
+    unknown = odd.region.kind is Kind.UNKNOWN and not odd.region.faint
+    thing = known.region.kind is Kind.KNOWN
+    return unknown and thing and _width_m(_place(odd)) < PART * _width_m(_place(known))
 
 
 def _width_m(place: Placement) -> float:

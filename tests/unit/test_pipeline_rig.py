@@ -9,14 +9,16 @@ from typing import Any
 import numpy as np
 import pytest
 
+from airside import pipeline as pipeline_module
 from airside.alerts.jsonl import json_line
 from airside.bank.bank import Calibration
 from airside.bank.store import BankStore
 from airside.config import CameraConfig, MountConfig, SiteConfig
 from airside.engine.engine import NetworkOutput
 from airside.engine.onnx import OnnxEngine, load_engine
-from airside.messages import Frame, FrameBundle, HealthState, Kind, Level, Region
+from airside.messages import Frame, FrameBundle, Health, HealthState, Kind, Level, Region
 from airside.ood.path import PATH
+from airside.perception import CameraView
 from airside.pipeline import Pipeline, Tick
 from airside.workload import Workload
 from tests.builders import TINY_BEV, apron_like_picture, taught_bank, tiny_bundle
@@ -124,6 +126,13 @@ def test_a_tick_that_saw_nothing_takes_back_what_read_as_free(pipeline: Pipeline
     assert [grid is not None and bool((grid.cells == -1).all()) for grid in grids] == [True, True]
 
 
+def test_cameras_slower_than_the_ticks_take_nothing_back(pipeline: Pipeline) -> None:
+    pipeline.tick(both(1))
+    waiting = pipeline.tick(bundle(2, *both(1).frames))
+    assert (waiting.record.health.state, waiting.occupancy) == (HealthState.OK, None)  # the last grid holds
+    assert waiting.bev is not None
+
+
 def test_a_black_camera_ahead_that_is_slower_than_the_ticks_never_reads_as_well(pipeline: Pipeline) -> None:
     pipeline.tick(both(1))
     black = Frame("front", np.zeros_like(frame("front", 2).image), 2 * TICK_NS, 2)
@@ -143,6 +152,29 @@ def test_a_scene_that_turns_novel_does_not_clear_what_was_feared(pipeline: Pipel
         seen = pipeline.tick(bundle(k, Frame("front", jungle.clip(0, 255).astype(np.uint8), k * TICK_NS, k)))
         assert "front_novel_scene" in seen.record.health.reasons
     assert feared <= {alert.track.id for alert in seen.record.alerts if alert.level >= Level.CAUTION}
+
+
+def test_what_a_novel_scene_knows_is_no_name_for_what_was_feared(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def seen(k: int) -> Tick:
+        return pipeline.tick(bundle(k, frame("front", 1, RED, index=k, capture_ns=k * TICK_NS)))
+
+    before = [seen(k) for k in range(1, 5)][-1].record
+    feared = {alert.track.id for alert in before.alerts if alert.level >= Level.CAUTION}
+    assert feared
+    novel = Health(HealthState.DEGRADED, ("novel_scene",))
+    real = pipeline_module.perceived
+
+    def as_novel(*given: Any) -> CameraView:
+        view = real(*given)
+        named = tuple(replace(region, kind=Kind.KNOWN, nearest_class="tug") for region in view.regions)
+        return replace(view, regions=named, scene=novel)
+
+    monkeypatch.setattr(pipeline_module, "perceived", as_novel)
+    last = [seen(k) for k in range(5, 12)][-1].record
+    still = {alert.track.id for alert in last.alerts if alert.level >= Level.CAUTION and alert.track.name == "unknown"}
+    assert feared <= still
 
 
 def test_a_stale_frame_is_not_looked_at_again(pipeline: Pipeline) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from airside.alerts.hold import Memory, alerts_of
 from airside.config import SiteConfig
 from airside.messages import Kind, Level, Track
@@ -11,12 +13,14 @@ SITE = SiteConfig()
 TICK_NS = 200_000_000
 
 
-def levels(*ticks: Track | None) -> list[tuple[Level, bool]]:
-    """The level of each tick's only track, and whether it was held."""
+def levels(*ticks: Track | None, taught_at: int = 99) -> list[tuple[Level, bool]]:
+    """The level of each tick's only track, and whether it was held; from tick ``taught_at`` on with another bank."""
     memory: Memory = {}
     told = []
     for k, seen in enumerate(ticks):
-        alerts, memory = alerts_of([seen] if seen is not None else [], memory, SITE, k * TICK_NS)
+        snapshot = "old" if k < taught_at else "new"
+        there = [] if seen is None else [replace(seen, seen_ns=k * TICK_NS) if seen.cameras else seen]
+        alerts, memory = alerts_of(there, memory, SITE, k * TICK_NS, snapshot)
         told += [(alert.level, alert.reasons[-1] == "held") for alert in alerts]
     return told
 
@@ -55,10 +59,19 @@ def test_a_name_that_comes_and_goes_does_not_shake_the_level() -> None:
     assert {level for level, _ in levels(*swaying)} == {Level.STOP}
 
 
+def test_what_a_new_bank_knows_is_feared_no_more_and_all_else_is() -> None:
+    known = at(10, kind=Kind.KNOWN)
+    assert levels(at(10), known, taught_at=1) == [(Level.STOP, False), (Level.NONE, False)]
+    not_seen = replace(at(10), cameras=())  # in the tick of the new bank: the old one's word still
+    assert levels(at(10), not_seen, known, taught_at=1)[2] == (Level.NONE, False)
+    assert levels(at(10), at(10, 9), taught_at=1)[1] == (Level.STOP, True)
+    assert levels(at(10), at(10), known, taught_at=1)[2] == (Level.STOP, True)  # the new bank feared it too
+
+
 def test_what_is_gone_is_forgotten() -> None:
     assert levels(at(10), None, at(10, 9)) == [(Level.STOP, False), (Level.NOTICE, False)]
 
 
 def test_the_most_urgent_comes_first() -> None:
-    alerts, _ = alerts_of([track(50, id=1), track(12, id=2), track(5, id=3)], {}, SITE, 0)
+    alerts, _ = alerts_of([track(50, id=1), track(12, id=2), track(5, id=3)], {}, SITE, 0, "")
     assert [alert.track.id for alert in alerts] == [3, 2, 1]

@@ -168,6 +168,15 @@ def test_the_lens_is_told_for_the_pictures_as_they_come(
     assert all((info.height, info.width) == (height, width) for info in infos)
 
 
+def test_files_follow_one_another_by_their_names_whatever_was_deleted(tmp_path: Path) -> None:
+    for name in ("drive_0003.mcap", "drive_mine.mcap"):
+        (tmp_path / name).touch()
+    recorder = McapRecorder(tmp_path, PLAIN, 0)
+    recorder.publish(tick_record(), None)
+    recorder.close()
+    assert (tmp_path / "drive_0004.mcap").exists()
+
+
 def test_a_picture_seen_before_is_not_recorded_again_and_others_can_be_left_out(tmp_path: Path) -> None:
     recorder = McapRecorder(tmp_path / "all", PLAIN, 0, (CAMERA,))
     sparse = McapRecorder(tmp_path / "sparse", RecorderConfig(keep_free_mb=0.0, pictures_every=3), 0)

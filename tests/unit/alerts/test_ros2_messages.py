@@ -16,6 +16,7 @@ from airside.alerts.ros2_messages import (
     detected_objects,
     detections,
     diagnostics,
+    holds_at_ns,
     occupancy_grid,
     tick_text,
 )
@@ -86,6 +87,7 @@ def test_a_tick_that_looked_at_nothing_is_stamped_with_its_own_time_and_told_wit
     )
     for made in (detections(TYPES, record, 0), detected_objects(TYPES, record, 0)):
         assert (made.header.stamp.sec, made.header.stamp.nanosec) == (1, 6)  # its objects are carried on to there
+    assert holds_at_ns(record) == 1_000_000_006  # and a grid that takes back is newer than what it takes back
     assert values_of(diagnostics(TYPES, record, 0, 1))["airside: tick"]["age_ms"] == "1000.0"
 
 

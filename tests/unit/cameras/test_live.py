@@ -178,13 +178,24 @@ def test_a_picture_with_no_known_channels_is_dropped_and_the_next_one_comes(chan
 def test_a_driver_s_defect_ends_no_camera() -> None:
     class Defect(Device):
         def retrieve(self) -> tuple[bool, np.ndarray]:
-            raise RuntimeError("a defect")
+            if self.value == 9:
+                raise RuntimeError("a defect")
+            return super().retrieve()
 
-    device, after = Defect([7]), Device([8])
-    camera = camera_of(device, after)
-    device.permits.release()
-    after.permits.release()
-    wait_until(lambda: camera.latest() is not None)
-    assert (camera.faults["read_failed"], device.released.is_set()) == (1, True)
+    class Refusing(Device):
+        def isOpened(self) -> bool:
+            raise RuntimeError("cannot even say so")
+
+    device, after = Defect([6, 7, 9]), Device([8])
+    camera = camera_of(device, Refusing([]), after)
+    device.permits.release(3)
+    wait_until(lambda: camera.faults["read_failed"] == 2)
     assert "RuntimeError" in str(camera.last_fault)
+    assert device.released.is_set()
+    last = camera.latest()
+    assert last is not None
+    after.permits.release()
+    newer = camera.next_frame(last.index, 5.0)  # the numbers go on, or nobody would look at it
+    assert newer is not None
+    assert (newer.index, newer.image[0, 0, 0]) == (last.index + 1, 8)
     stop(camera, after)

@@ -302,12 +302,15 @@ def test_a_film_that_a_full_disk_ends_ends_no_vehicle_s_run(
     monkeypatch.setattr(RunFiles, "film", full_disk)
     told: list[str] = []
     duty = LiveDuty(tick_ms=SITE.tick_ms, rear=(), say=told.append)
+    out = shop.path / "out"
+    out.mkdir()
+    (out / "overlay.mp4").write_bytes(b"of an earlier run")
     with live(100) as camera:
-        watched(camera, pipeline_of(shop), shop.path / "out", max_ticks=6, duty=duty)
-    records = read_records(shop.path / "out" / "alerts.jsonl")
-    assert len(records) == 6
-    assert ["film_ended" in record["health"]["reasons"] for record in records] == [False, *[True] * 5]
-    assert told == ["no more film and stills: no space left"]
+        summary = watched(camera, pipeline_of(shop), out, max_ticks=6, duty=duty)
+    assert len(read_records(out / "alerts.jsonl")) == 6
+    assert told == ["the film is lost, and no more stills are kept: no space left"]
+    assert not summary.filmed
+    assert not (out / "overlay.mp4").exists()
 
 
 def test_a_full_disk_ends_the_film_of_a_recording_and_its_run(

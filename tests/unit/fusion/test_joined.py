@@ -66,6 +66,8 @@ def test_a_known_thing_swallows_no_small_unknown_one_that_another_camera_sees() 
         (Kind.KNOWN, ("wide",)), (Kind.UNKNOWN, ("narrow",))
     ]  # fmt: skip
     assert len(joined([aircraft, part], ())) == 1
+    large = sighting("narrow", 19.5, 0.5, patches=90, width_m=1.0)  # and the other way round
+    assert sorted(o.kind for o in joined([aircraft, large], ())) == [Kind.KNOWN, Kind.UNKNOWN]
     assert len(joined([aircraft, sighting("narrow", 19.5, 0.5, patches=6, width_m=6.0)], ())) == 1
 
 
