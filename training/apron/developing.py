@@ -87,17 +87,18 @@ def _sky(rays: np.ndarray, c: Conditions) -> np.ndarray:
 def _mirror_ground(
     light: np.ndarray, air: np.ndarray, ground: np.ndarray, shot: Shot, c: Conditions, rng: np.random.Generator
 ) -> np.ndarray:
-    """Darker tarmac, and puddles that mirror what stands above the horizon."""
+    """Darker tarmac, and puddles that mirror what stands above the horizon; as blurred, seen in angles, at any size."""
     h, w = ground.shape
+    finer = w / 392
     rise = shot.rays[..., 2] / np.linalg.norm(shot.rays, axis=-1)
     horizon = np.argmin(np.abs(rise), axis=0)
     source = 2 * horizon[None] - np.arange(h)[:, None]
-    ripple = cv2.resize(rng.normal(0, 1.0, (h // 3, w // 6)).astype(np.float32), (w, h))
+    ripple = cv2.resize(rng.normal(0, finer, (round(h / finer) // 3, 392 // 6)).astype(np.float32), (w, h))
     u = np.broadcast_to(np.arange(w, dtype=np.float32), (h, w)) + ripple
     v = (source + 2 * ripple).astype(np.float32)
     mirror = cv2.remap(light, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    beyond = np.clip(1 - source / 30.0, 0, 1).astype(np.float32)[..., None]
-    mirror = cv2.blur(mirror * (1 - beyond) + np.asarray(c.zenith, np.float32) * beyond, (1, 7))
+    beyond = np.clip(1 - source / (30.0 * finer), 0, 1).astype(np.float32)[..., None]
+    mirror = cv2.blur(mirror * (1 - beyond) + np.asarray(c.zenith, np.float32) * beyond, (1, round(7 * finer) | 1))
     puddle = _noise_at(shot.ground_xy_m, 90.0, 14.0) + 0.4 * _noise_at(shot.ground_xy_m, 35.0, 8.0)
     grazing = np.clip(1 + 3 * rise, 0, 1) ** 2
     amount = (c.wet * (0.10 + 0.50 * grazing) * np.clip(0.55 + 0.6 * puddle, 0.15, 1))[..., None].astype(np.float32)
