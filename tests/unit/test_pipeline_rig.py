@@ -20,11 +20,13 @@ from airside.messages import Frame, FrameBundle, Health, HealthState, Kind, Leve
 from airside.ood.path import PATH
 from airside.perception import CameraView
 from airside.pipeline import Pipeline, Tick
+from airside.tracking.tracker import CONFIRM_FAINT_S
 from airside.workload import Workload
 from tests.builders import TINY_BEV, apron_like_picture, taught_bank, tiny_bundle
 
 RED = (200, 40, 30)
 TICK_NS = 200_000_000
+LASTED = 1 + round(CONFIRM_FAINT_S * 1e9 / TICK_NS)  # ticks until what is faint has lasted long enough
 
 
 def camera(name: str, yaw_deg: float) -> CameraConfig:
@@ -238,13 +240,13 @@ def test_what_is_too_small_for_the_whole_picture_is_seen_in_the_path_s_window(
 
     monkeypatch.setattr(engine, "tokens", counted)
     monkeypatch.setattr("airside.pipeline.window_of", lambda views, half_width_m, reach_m: (0, WINDOW))
-    for k in range(1, 5):
+    for k in range(1, LASTED + 1):
         assert on_path(pipeline.tick(bundle(k, far_speck(k)), Workload(closer=False))) == []
     assert passes == []
-    for k in range(1, 4):
+    for k in range(1, LASTED):
         assert on_path(again.tick(bundle(k, far_speck(k)))) == []  # one faint patch is nothing until it has lasted
-    tick = again.tick(bundle(4, far_speck(4)))
-    assert passes == [1, 1, 1, 1]
+    tick = again.tick(bundle(LASTED, far_speck(LASTED)))
+    assert passes == [1] * LASTED
     (region,) = on_path(tick)
     assert tick.record.level is Level.CAUTION
     (x0, y0, x1, y1), middle = region.box_px, (391.0, 120 + 1.5 + 4 * 98.0 * 1.8 / 20.0 - 14)
@@ -261,7 +263,7 @@ def test_the_window_asks_for_the_site_s_threshold_where_that_is_higher(
 ) -> None:
     pipeline = closer_pipeline(engine, tmp_path / "bank", 0.3, site_threshold)
     monkeypatch.setattr("airside.pipeline.window_of", lambda views, half_width_m, reach_m: (0, WINDOW))
-    ticks = [pipeline.tick(bundle(k, far_speck(k))) for k in range(1, 5)]
+    ticks = [pipeline.tick(bundle(k, far_speck(k))) for k in range(1, LASTED + 1)]
     assert len(on_path(ticks[-1])) == told
 
 
