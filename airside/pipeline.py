@@ -109,13 +109,13 @@ class Pipeline:
         bank_health = self._follow_head()
         judged_cameras, frames = self._judge(bundle, workload)
         statuses, views = self._look(judged_cameras, frames, workload, clock)
-        begun = self._begin_above(views, workload)
+        waiting = not views and any(status.health.state is not HealthState.BLIND for status in statuses)
+        begun = self._begin_above(views, workload) if not waiting else None  # no camera has a new picture yet
         placed = self._placed(views)
         clock.lap("fusion")
         alerts, sightings = self._alerts(placed, views, bundle.now_ns)
         clock.lap("alerts")
-        waiting = not views and any(status.health.state is not HealthState.BLIND for status in statuses)
-        made = self._end_above(begun, alerts, clock) if not waiting else None  # no camera has a new picture yet
+        made = self._end_above(begun, alerts, clock)
         health = worst(rig_health(statuses, self._ahead), workload.health, bank_health)
         self._newest_ns = max((view.frame.capture_ns for view in views), default=self._newest_ns)
         record = TickRecord(

@@ -35,12 +35,20 @@ def alerts_of(
     for track in tracks:
         level, reasons = level_of_track(track, site)
         before = memory.get(track.id)
-        fading = before is not None and before.level > level and now_ns - before.deserved_ns < site.hold_ms * 1_000_000
-        if before is not None and before.snapshot != snapshot and track.kind is Kind.KNOWN:
-            fading = False
+        held = _still_held(before, level, track, site, now_ns, snapshot)
         judged_by = snapshot if before is None or track.seen_ns == now_ns else before.snapshot
-        shown = before if fading and before is not None else Held(level, reasons, now_ns, judged_by)
+        shown = held or Held(level, reasons, now_ns, judged_by)
         kept[track.id] = shown
-        alerts.append(Alert(track, shown.level, (*shown.reasons, HELD) if fading else shown.reasons))
+        alerts.append(Alert(track, shown.level, (*shown.reasons, HELD) if held else shown.reasons))
     alerts.sort(key=lambda alert: (-alert.level, alert.track.range_m))
     return tuple(alerts), kept
+
+
+def _still_held(
+    before: Held | None, level: Level, track: Track, site: SiteConfig, now_ns: int, snapshot: str
+) -> Held | None:
+    """``before`` where it is more than ``level`` is now and its time is not over, ``None`` elsewhere."""
+    if before is None or before.level <= level or now_ns - before.deserved_ns >= site.hold_ms * 1_000_000:
+        return None
+    newly_known = before.snapshot != snapshot and track.kind is Kind.KNOWN
+    return None if newly_known else before

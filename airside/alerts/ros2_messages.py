@@ -2,9 +2,9 @@
 
 Frame and clock: every header says ``base_link`` (the ego frame) and the time at which the world was as told: the
 capture of the newest picture, the tick itself where it looked at none, and of a predicted record as much later as its
-tracks were carried on. airside counts
-monotonic nanoseconds; ``offset_ns`` (see :func:`ros_clock_offset_ns`) is added to each to give the ROS system clock,
-one offset a process, so that differences stay exact whatever the system clock does.
+tracks were carried on. airside counts monotonic nanoseconds; ``offset_ns`` (see :func:`ros_clock_offset_ns`) is added
+to each to give the ROS system clock, one offset a process, so that differences stay exact whatever the system clock
+does.
 
 What a planner needs and the perception types have no field for (level, reasons, validity, expiry, sequence, age, bank
 and model) is in :func:`diagnostics`, complete in one message, and once more as JSON in ``/airside/tick``.

@@ -168,9 +168,9 @@ class LiveCamera:
                 finally:
                     capture.release()
             except (UnavailableError, InputError) as fault:
-                self._failed(str(fault))
+                self._note("read_failed", str(fault))
             except Exception as error:  # a defect of a driver must not end the camera for good
-                self._failed(f"camera {self._source.label}: {type(error).__name__}: {error}")
+                self._fault("read_failed", f"{type(error).__name__}: {error}")
             self.connected, capture = False, None
             self._tried.set()
             self._stop.wait(self._reconnect_s)
@@ -218,15 +218,13 @@ class LiveCamera:
             self._next_index = frame.index + 1
             self._arrived.notify_all()
 
-    def _failed(self, said: str) -> None:
-        with self._arrived:
-            self.faults["read_failed"] += 1
-            self.last_fault = said
-
     def _fault(self, reason: str, message: str) -> None:
+        self._note(reason, f"camera {self._source.label}: {message}")
+
+    def _note(self, reason: str, said: str) -> None:
         with self._arrived:
             self.faults[reason] += 1
-            self.last_fault = f"camera {self._source.label}: {message}"
+            self.last_fault = said
 
     def __enter__(self) -> Self:
         return self
