@@ -91,9 +91,7 @@ class SiteConfig:
     caution_s: float = 2.0  # warning time before the slow distance is reached
     nearest_m: float = 3.0  # no distance is shorter, however slow the zone
     rules: tuple[Rule, ...] = RULES
-    hold_ms: int = (
-        1000  # a level is kept so long after its cause has gone; what is looked for and not seen: 1 s at most
-    )
+    hold_ms: int = 1000  # a level outlives its cause by so much; an object looked for and not found, by 1 s at most
     tick_ms: int = 200
     stale_ms: int = 350  # a frame older than this shows nothing any more
     expires_ms: int = 600  # an alert older than this is worth nothing
