@@ -136,7 +136,8 @@ class Observation:
     """One object on the ground in one tick, from all the sightings that show it.
 
     ``xy_m`` [2] and ``covariance_m2`` [2, 2] float64 are its near side in the ego frame; ``sightings`` number those of
-    the tick. ``faint``: all of them are; ``begins``: one of them does.
+    the tick. ``faint``: unknown, and all that say so are faint or a part of something known; ``begins``: one of them
+    does.
     """
 
     kind: Kind

@@ -24,9 +24,9 @@ class Rule:
     Facts: ``unknown`` or ``known``; ``protected`` (a person; it can raise a level and never lowers one); ``confirmed``
     or ``tentative`` (a track seen 2 of 3 times, or not yet); ``placed`` or ``unplaced`` (a place on the ground is
     known, or not); ``distinct`` or ``faint`` (unknown by the threshold of the site, or only by the path's own, which
-    is lower); ``in_path`` (its place reaches into the corridor, ahead or behind); ``entering_path`` (its velocity
-    takes it there within ``reaction_s + caution_s``); ``lower_middle`` (unplaced, its box reaches the lower middle of
-    the picture, where the path runs).
+    is lower, or a part of a known thing); ``in_path`` (its place reaches into the corridor, ahead or behind);
+    ``entering_path`` (its velocity takes it there within ``reaction_s + caution_s``); ``lower_middle`` (unplaced, its
+    box reaches the lower middle of the picture, where the path runs).
     """
 
     level: str  # NONE, NOTICE, CAUTION, SLOW_STOP or STOP

@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
+from airside.fusion.parts import parts_of_known
 from airside.geometry.motion import shifted
 from airside.geometry.uncertainty import GATE2, mahalanobis2
 from airside.messages import Kind, Observation, Placement, Sighting
@@ -21,7 +22,8 @@ def joined(sightings: Sequence[Sighting], protected: Collection[str]) -> tuple[O
     Sightings of different cameras within each other's uncertainty are one object, the largest first; its place is their
     mean weighted by what each is known to err, and what it is, the camera says that sees it largest. Two regions of one
     picture are never one object: there they were told apart. Nor is what one camera finds unknown, and more than faint,
-    a known thing that another camera shows much wider: an aircraft must not swallow the drum before its wheel.
+    a known thing that another camera shows much wider: an aircraft must not swallow the drum before its wheel. What
+    :mod:`airside.fusion.parts` finds to be a part of a known thing is faint, however strange.
     """
     placed = [index for index, sighting in enumerate(sightings) if sighting.placement is not None]
     placed.sort(key=lambda index: -sightings[index].region.patches)
@@ -40,7 +42,8 @@ def joined(sightings: Sequence[Sighting], protected: Collection[str]) -> tuple[O
             best.append(number)
         else:
             groups.append([number])
-    return tuple(_observation(sightings, [placed[k] for k in group], protected) for group in groups)
+    faint = {k for k in placed if sightings[k].region.faint} | parts_of_known(sightings)
+    return tuple(_observation(sightings, [placed[k] for k in group], faint, protected) for group in groups)
 
 
 def _distances2(places: Sequence[Placement]) -> np.ndarray:
@@ -68,8 +71,11 @@ def _width_m(place: Placement) -> float:
     return float(across.max() - across.min())
 
 
-def _observation(sightings: Sequence[Sighting], group: Sequence[int], protected: Collection[str]) -> Observation:
+def _observation(
+    sightings: Sequence[Sighting], group: Sequence[int], faint: Collection[int], protected: Collection[str]
+) -> Observation:
     largest = sightings[group[0]]
+    unknown = [k for k in group if sightings[k].region.kind is Kind.UNKNOWN]
     places = [_place(sightings[k]) for k in group]
     weights = [np.linalg.inv(_covariance(place)) for place in places]
     covariance = np.linalg.inv(sum(weights))
@@ -87,7 +93,7 @@ def _observation(sightings: Sequence[Sighting], group: Sequence[int], protected:
         ood_score=max(sightings[k].region.ood_score for k in group),
         cameras=tuple(sightings[k].camera for k in group),
         sightings=tuple(group),
-        faint=all(sightings[k].region.faint for k in group),
+        faint=largest.region.kind is Kind.UNKNOWN and all(k in faint for k in unknown),
         begins=any(sightings[k].region.begins for k in group),
     )
 
