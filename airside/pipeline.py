@@ -71,6 +71,7 @@ class Pipeline:
     """Runs the cameras of one vehicle. A new bank snapshot is in use from the tick after it was committed.
 
     ``rig`` names the cameras; a camera with no :class:`CameraConfig` gives no places, only levels by its picture.
+    ``rectified``: their frames were, before they were recorded.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class Pipeline:
         rig: Mapping[str, CameraConfig | None],
         method: str = DEFAULT_METHOD,
         model_path: str = "the model in use",
+        rectified: bool = False,
     ) -> None:
         self.site = site  # may be replaced between ticks
         self._engine, self._store, self._rig = engine, store, dict(rig)
@@ -90,7 +92,7 @@ class Pipeline:
         self._mounted = tuple(mount for mount in self._rig.values() if mount is not None)
         self._ahead = frozenset(ahead_cameras(self._mounted)) or frozenset(self._rig)  # without them no path is seen
         self._above = rig_above(self._mounted, engine.manifest) if self._mounted else None
-        self._rectifiers = {mount.name: Rectifier(mount) for mount in self._mounted}
+        self._rectifiers = {mount.name: Rectifier(mount, done=rectified) for mount in self._mounted}
         self._watched = dict.fromkeys(self._rig, Watched())
         self._viewpoints: dict[tuple[str, Window | None], tuple[tuple[int, ...], Viewpoint]] = {}  # of the latest size
         self._beside = ThreadPoolExecutor(1, "airside-above")

@@ -24,8 +24,9 @@ from airside.alerts.recording_messages import (
     optical_frame,
     static_transforms,
 )
-from airside.alerts.ros2_messages import FRAME_ID, detections, diagnostics, holds_at_ns, occupancy_grid, tick_text
+from airside.alerts.ros2_messages import FRAME_ID, detections, diagnostics, holds_at_ns, occupancy_grid, text, tick_text
 from airside.alerts.ros2_types import ros2_types
+from airside.config import SiteConfig, site_text
 from airside.config.publish import RecorderConfig
 from airside.errors import AirsideError, MismatchError, StorageError, UnavailableError
 from airside.messages import Frame, Level, Occupancy, TickRecord
@@ -36,6 +37,7 @@ WAITING_RECORDS = 4096  # a quarter of an hour on a disk that hangs
 CAMERA_INFO_EVERY = 50  # pictures of a camera
 RETRY_S = 1.0  # between two attempts to begin a new file
 _CLOSE_S = 10.0
+SITE_TOPIC = "/airside/site"  # what the ticks after it were judged by
 OVERLAY_TOPIC = "/airside/overlay/compressed"  # not a camera's: replay must not take it for one
 
 
@@ -60,6 +62,7 @@ class _Picture:
 class _Record:
     record: TickRecord
     occupancy: Occupancy | None
+    site: SiteConfig | None
 
 
 _Item = _Picture | _Record
@@ -89,6 +92,7 @@ class McapRecorder:
         self._every = config.pictures_every
         self._ticks = 0
         self._seen: dict[str, int] = {}  # camera -> capture time of its newest picture given
+        self._site: SiteConfig | None = None
         self._changed = threading.Condition()  # guards all below
         self._records: deque[_Record] = deque()
         self._pictures: deque[_Picture] = deque()
@@ -122,12 +126,16 @@ class McapRecorder:
         with self._changed:
             if self._closed:
                 raise UnavailableError("the recorder is closed")
-            self._records.append(_Record(record, occupancy))
+            self._records.append(_Record(record, occupancy, self._site))
             if len(self._records) > WAITING_RECORDS:
                 quiet = next((item for item in self._records if item.record.level < SYNC_LEVEL), self._records[0])
                 self._records.remove(quiet)
                 self._dropped += 1
             self._changed.notify_all()
+
+    def follow_site(self, site: SiteConfig) -> None:
+        """What the records given from now on were judged by."""
+        self._site = site
 
     def add_frames(self, frames: Iterable[Frame]) -> None:
         """What a tick looked at; a picture that an earlier tick gave is not recorded again. Never waits."""
@@ -214,6 +222,7 @@ class _Tape:
         self._begun_s = self._synced_s = 0.0
         self._refused_s: float | None = None  # when no file could be had
         self._pictures: dict[str, int] = {}  # camera -> pictures in this file
+        self._site: SiteConfig | None = None  # the newest in this file
         self._unsynced = 0  # items since the latest sync
         self._written_tick = self.synced_tick = -1
         self.lost = 0
@@ -271,7 +280,7 @@ class _Tape:
             raise self._too_full()
         self._file = McapFile(self._free_path(), self._types)
         self._refused_s, self._begun_s, self._synced_s = None, now_s, now_s
-        self._pictures = {}
+        self._pictures, self._site = {}, None
         if self._cameras:
             stamp_ns = _time_of(item) + self._offset_ns
             transforms = static_transforms(self._types, tuple(self._cameras.values()), stamp_ns)
@@ -284,7 +293,8 @@ class _Tape:
 
     def _write_record(self, file: McapFile, item: _Record) -> None:
         record, types, offset_ns = item.record, self._types, self._offset_ns
-        messages = [
+        messages = [] if item.site in (None, self._site) else [(SITE_TOPIC, text(types, site_text(item.site)))]
+        messages += [
             ("/airside/tick", tick_text(types, record)),  # the first to refuse a number that is not finite
             ("/airside/unknown_objects", detections(types, record, offset_ns)),
             ("/airside/diagnostics", diagnostics(types, record, offset_ns, record.tick)),
@@ -294,7 +304,7 @@ class _Tape:
             messages.append(("/airside/occupancy", grid))
         for topic, message in messages:
             file.write(topic, message, log_ns=record.published_ns + offset_ns, sequence=record.tick)
-        self._written_tick = record.tick
+        self._written_tick, self._site = record.tick, item.site
 
     def _write_picture(self, file: McapFile, item: _Picture) -> None:
         stamp_ns = item.capture_ns + self._offset_ns

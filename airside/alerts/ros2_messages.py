@@ -115,7 +115,12 @@ def diagnostics(types: Ros2Types, record: TickRecord, offset_ns: int, sequence: 
 
 def tick_text(types: Ros2Types, record: TickRecord) -> Any:
     """``std_msgs/String`` with exactly the record's JSON line. Raises :class:`InputError` for a number not finite."""
-    return types.make(TEXT, data=json_line(record))
+    return text(types, json_line(record))
+
+
+def text(types: Ros2Types, data: str) -> Any:
+    """``std_msgs/String``."""
+    return types.make(TEXT, data=data)
 
 
 def box_of(track: Track) -> OrientedBox:

@@ -27,20 +27,21 @@ class Rectifier:
     What the lens does not show (only where ``pinhole_fov_deg`` asks for more than it has) is filled with ``BAR_RGB``
     and told by :meth:`unseen`. Nothing may be concluded from it: :meth:`observed` takes its patches out of a
     :class:`NetworkInput`. Maps are made at the first frame of a size and kept for that size. One thread at a time.
+    ``done``: the frames were rectified before they were recorded; they pass, and what they lack is told.
     """
 
-    def __init__(self, camera: CameraConfig) -> None:
-        self._camera = camera
+    def __init__(self, camera: CameraConfig, *, done: bool = False) -> None:
+        self._camera, self._done = camera, done
         self._lens = camera.lens
         self._maps: _Maps | None = None
 
     def frame(self, frame: Frame) -> Frame:
-        """The rectified frame; the same object where the camera is a pinhole.
+        """The rectified frame; the same object where the camera is a pinhole, or the frame rectified.
 
         Raises :class:`airside.errors.MismatchError` for a shape that is not the camera's, and :class:`InputError` for
         a picture too large.
         """
-        if self._lens is None:
+        if self._lens is None or self._done:
             return frame
         image = frame.image
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or 0 in image.shape:

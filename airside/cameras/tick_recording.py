@@ -14,10 +14,11 @@ from airside.cameras.bag import BAG_SUFFIXES
 from airside.cameras.bag_messages import BagFile
 from airside.cameras.ros_images import COMPRESSED, picture_from, text_from
 from airside.cameras.stills import natural_key
+from airside.config import SiteConfig, site_from_text
 from airside.errors import InputError, UsageError
 from airside.messages import Frame, FrameBundle
 
-TICK_TOPIC = "/airside/tick"
+TICK_TOPIC, SITE_TOPIC = "/airside/tick", "/airside/site"
 LATE_NS = 2_000_000_000  # a picture that has not come so long after its tick was never recorded
 _TOLD = ("tick", "now_ns", "published_ns", "bank_snapshot", "method", "alerts", "health", "cameras")
 
@@ -25,11 +26,22 @@ _TOLD = ("tick", "now_ns", "published_ns", "bank_snapshot", "method", "alerts", 
 @dataclass(frozen=True, slots=True)
 class RecordedTick:
     """``told`` has ``tick``, ``now_ns``, ``bank_snapshot``, ``health``, ``cameras`` and ``alerts`` as the JSON line of
-    the tick; ``bundle`` the frames it looked at, as far as they were recorded: ``missing`` cameras' were not."""
+    the tick; ``site`` judged it, ``None`` where none was recorded; ``bundle`` has the frames it looked at, as far as
+    they were recorded: ``missing`` cameras' were not."""
 
     told: dict[str, Any]
+    site: SiteConfig | None
     bundle: FrameBundle
     missing: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """A tick's ``record`` and what its clock is behind the recording's."""
+
+    record: dict[str, Any]
+    site: SiteConfig | None
+    offset_ns: int
 
 
 class TickRecording:
@@ -60,7 +72,11 @@ class TickRecording:
     @property
     def first_told(self) -> dict[str, Any]:
         """What the first tick said."""
-        return self._told[0][0]
+        return self._told[0].record
+
+    @property
+    def first_site(self) -> SiteConfig | None:
+        return self._told[0].site
 
     def __len__(self) -> int:
         return len(self._told)
@@ -70,7 +86,8 @@ class TickRecording:
         pictures = self._pictures()
         held: dict[tuple[str, int], Frame] = {}
         newest_ns = -(1 << 62)
-        for told, _ in self._told:
+        for read in self._told:
+            told = read.record
             wanted = {(c["camera"], c["capture_ns"]) for c in told["cameras"] if c["observed"]}
             while not wanted <= held.keys() and newest_ns <= told["now_ns"] + LATE_NS:
                 frame = next(pictures, None)
@@ -80,32 +97,41 @@ class TickRecording:
                 newest_ns = max(newest_ns, frame.capture_ns)
             missing = tuple(sorted(camera for camera, _ in wanted - held.keys()))
             self.faults["not_recorded"] += len(missing)
-            yield RecordedTick(
-                told, FrameBundle(told["now_ns"], tuple(held[key] for key in sorted(wanted & held.keys()))), missing
-            )
+            frames = tuple(held[key] for key in sorted(wanted & held.keys()))
+            yield RecordedTick(told, read.site, FrameBundle(told["now_ns"], frames), missing)
             held = {key: frame for key, frame in held.items() if key[1] > told["now_ns"] - LATE_NS}
 
-    def _read_told(self) -> list[tuple[dict[str, Any], int]]:
-        """Every tick's record, and what its clock is behind the recording's."""
-        found: list[tuple[dict[str, Any], int]] = []
+    def _read_told(self) -> list[_Told]:
+        found: list[_Told] = []
+        site: SiteConfig | None = None
         for path, file in zip(self._paths, self._files, strict=True):
-            with closing(file.messages({TICK_TOPIC}, self._fault)) as messages:
+            with closing(file.messages({TICK_TOPIC, SITE_TOPIC}, self._fault)) as messages:
                 for message in messages:
+                    if message.topic == SITE_TOPIC:
+                        site = self._site(message.data, site)
+                        continue
                     try:
                         record = json.loads(text_from(message.data, TICK_TOPIC))
                         told = {key: record[key] for key in _TOLD}
-                        if found and told["tick"] <= found[-1][0]["tick"]:
+                        if found and told["tick"] <= found[-1].record["tick"]:
                             raise UsageError(
                                 f"recording {self._path}: another run of the engine begins in {path.name}; replay the "
                                 "files of one run at a time, from a folder of their own"
                             )
-                        found.append((told, message.log_ns - told["published_ns"]))
+                        found.append(_Told(told, site, message.log_ns - told["published_ns"]))
                     except (ValueError, KeyError, TypeError, RecursionError, InputError) as error:
                         self._fault("damaged", f"a tick cannot be read ({error})")
         return found
 
+    def _site(self, data: bytes, before: SiteConfig | None) -> SiteConfig | None:
+        try:
+            return site_from_text(text_from(data, SITE_TOPIC))
+        except (InputError, UsageError) as error:
+            self._fault("damaged", f"the site settings cannot be read ({error})")
+            return before
+
     def _pictures(self) -> Iterator[Frame]:
-        offset_ns = self._told[0][1]
+        offset_ns = self._told[0].offset_ns
         topics = {f"/airside/{camera}/image/compressed": camera for camera in self.cameras}
         for file in self._files:
             with closing(file.messages(set(topics), self._fault)) as messages:

@@ -144,6 +144,8 @@ class LiveDuty:
         workload = self._load.workload(self._ticks, self._rear)
         reasons = (*self._followed_site(pipeline), *(self._fan_out.reasons if self._fan_out is not None else ()))
         own = Health(HealthState.DEGRADED, reasons) if reasons else OK
+        if self._outlets.recorder is not None:
+            self._outlets.recorder.follow_site(pipeline.site)
         begun_s = time.perf_counter()
         yield replace(workload, health=worst(workload.health, own))
         took_s = time.perf_counter() - begun_s

@@ -1,4 +1,4 @@
-"""Run a recorded drive again, with the ticks, the pictures, the bank and the shedding it had, and compare its alerts.
+"""Run a recorded drive again, with the ticks, pictures, bank, site settings and shedding it had; compare its alerts.
 
 RECORDING is an .mcap file that airside recorded (--publish with recorder: {enabled: true}), or the folder of a drive's
 files. With pictures recorded lossless the alerts are those of the drive, bit for bit; with JPEG almost.
@@ -29,7 +29,7 @@ from airside.commands.live_duty import Publish
 from airside.commands.stop_request import StopRequest
 from airside.commands.tick_pictures import CameraPicture, RigPicture
 from airside.commands.watching import watch
-from airside.config import CameraConfig, RigConfig, SiteConfig, load_rig, load_site
+from airside.config import RigConfig, SiteConfig, load_rig, load_site
 from airside.errors import StorageError
 from airside.messages import FrameBundle
 from airside.pipeline import Pipeline, Tick
@@ -43,19 +43,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_bank_option(parser, required=False)
     add_model_option(parser)
     add_engine_option(parser)
-    parser.add_argument("--site", type=Path, metavar="FILE", help="the site settings of the drive")
+    parser.add_argument("--site", type=Path, metavar="FILE", help="site settings instead of the drive's own")
     parser.add_argument("--film", action=argparse.BooleanOptionalAction, default=True, help="draw every tick")
 
 
 def run(args: argparse.Namespace) -> int:
-    site = load_site(args.site) if args.site is not None else SiteConfig()
+    other_site = load_site(args.site) if args.site is not None else None
     recording = TickRecording(args.recording)
-    rig = as_recorded(load_rig(args.rig), recording.cameras)
+    site = other_site or recording.first_site or SiteConfig()
+    rig = load_rig(args.rig)
+    rig = RigConfig(tuple(rig.camera(name) for name in recording.cameras))
     model = model_path(args.model)
     engine = ready_engine(model, args.engine)
-    replay = Replay(recording, BankStore(bank_path(args.bank)), rear_cameras(rig.cameras))
+    replay = Replay(recording, BankStore(bank_path(args.bank)), rear_cameras(rig.cameras), other_site)
     pipeline = Pipeline(engine, replay.bank, site=site, rig={camera.name: camera for camera in rig.cameras},
-                        method=replay.method, model_path=str(model))  # fmt: skip
+                        method=replay.method, model_path=str(model), rectified=True)  # fmt: skip
     several = len(rig.cameras) > 1
     picture = RigPicture(rig, lambda: pipeline.site) if several else CameraPicture(mounted=True)
     with StopRequest() as stop:
@@ -69,17 +71,6 @@ def run(args: argparse.Namespace) -> int:
     print(replay.as_text())
     print(f"written to {args.out}")
     return stop.exit_code
-
-
-def as_recorded(rig: RigConfig, cameras: tuple[str, ...]) -> RigConfig:
-    """The rig of the recorded pictures: pinholes, in the recording's order. Raises :class:`UsageError` where it lacks
-    one of ``cameras``."""
-    return RigConfig(tuple(_pinhole(rig.camera(name)) for name in cameras))
-
-
-def _pinhole(camera: CameraConfig) -> CameraConfig:
-    p = camera.pinhole
-    return CameraConfig(camera.name, p.width, p.height, p.fx, p.fy, p.cx, p.cy, camera.ego_from_cam, camera.max_range_m)
 
 
 class PinnedBank(BankStore):
@@ -97,10 +88,15 @@ class PinnedBank(BankStore):
 
 
 class Replay:
-    """The recorded ticks as a feed, and the duty that gives each tick the bank and the work it had."""
+    """The recorded ticks as a feed, and the duty that gives each tick the bank, the site and the work it had.
 
-    def __init__(self, recording: TickRecording, bank: BankStore, rear: tuple[str, ...]) -> None:
-        self._recording, self._rear = recording, rear
+    ``site`` judges all ticks, whatever was recorded; ``None``: the drive's own does, where it was.
+    """
+
+    def __init__(
+        self, recording: TickRecording, bank: BankStore, rear: tuple[str, ...], site: SiteConfig | None = None
+    ) -> None:
+        self._recording, self._rear, self._site = recording, rear, site
         self.bank = PinnedBank(bank, recording.first_told["bank_snapshot"])
         self.method = str(recording.first_told["method"])
         self._now: RecordedTick | None = None
@@ -130,6 +126,7 @@ class Replay:
     def tick(self, pipeline: Pipeline) -> AbstractContextManager[Workload]:
         assert self._now is not None
         pipeline.next_tick = self._now.told["tick"]
+        pipeline.site = self._site or self._now.site or pipeline.site
         work = Load(steps_shed(self._now.told["health"]["reasons"])).workload(pipeline.next_tick, self._rear)
         left_out = frozenset(c["camera"] for c in self._now.told["cameras"] if "shed" in c["health"]["reasons"])
         self._number += 1

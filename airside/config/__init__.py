@@ -1,7 +1,7 @@
 """Rig and site settings: strict YAML to frozen dataclasses."""
 
 from airside.config.rig import CameraConfig, MountConfig, RigConfig, load_rig
-from airside.config.site import SiteConfig, load_site
+from airside.config.site import SiteConfig, load_site, site_from_text, site_text
 from airside.config.strict import checked, load_settings
 
 __all__ = [
@@ -13,4 +13,6 @@ __all__ = [
     "load_rig",
     "load_settings",
     "load_site",
+    "site_from_text",
+    "site_text",
 ]

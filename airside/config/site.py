@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import typing
 from dataclasses import dataclass
 from pathlib import Path
 
-from airside.config.strict import load_settings, require
+from airside.config.strict import checked, load_settings, require
+from airside.errors import UsageError
 from airside.messages import Level
 
 DISTANCES = ("stop", "slow", "caution")  # nearest first
@@ -172,3 +175,17 @@ class SiteConfig:
 def load_site(path: str | Path) -> SiteConfig:
     """The site in the YAML file ``path``; :class:`UsageError` says what is wrong and where."""
     return load_settings(SiteConfig, Path(path))
+
+
+def site_text(site: SiteConfig) -> str:
+    """``site`` as one line of JSON, which a site file may hold as well."""
+    return json.dumps(dataclasses.asdict(site), separators=(",", ":"))
+
+
+def site_from_text(text: str) -> SiteConfig:
+    """The site that :func:`site_text` wrote; raises :class:`UsageError` as :func:`load_site`."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"the site is not valid JSON: {error}") from None
+    return typing.cast(SiteConfig, checked(SiteConfig, value, ""))

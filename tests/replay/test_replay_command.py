@@ -39,7 +39,7 @@ def frame(name: str, tick: int) -> Frame:
 
 
 class Recorded:
-    """A drive of twelve ticks: a camera that pauses, shedding for a while, and a bank that changes under way."""
+    """A drive of twelve ticks: a camera that pauses, shedding for a while, a site and a bank that change under way."""
 
     def __init__(self, path: Path, *, lossless: bool, recorded_from: int = 0) -> None:
         path.mkdir(exist_ok=True)
@@ -59,20 +59,23 @@ class Recorded:
         for number in range(12):
             if number == 8:
                 store.commit(lambda bank: replace(bank, classes=bank.classes[:-1]), "test", "one less")
+            if number == 7:
+                pipeline.site = SiteConfig(zone="stand", hold_ms=200)
             shown = number if number not in (3, 4) else 2  # its newest frame stays the same
             bundle = FrameBundle(5_000_000_000 + number * TICK_NS, (frame("front", shown), frame("rear", number)))
             work = Load(3 if number in (5, 6) else 0).workload(number, rear_cameras(cameras))
             tick = pipeline.tick(bundle, work)
             if number < recorded_from:
                 continue
+            recorder.follow_site(pipeline.site)
             recorder.add_frames(view.frame for view in tick.views)
             recorder.publish(tick.record, tick.occupancy)
             self.alerts.append(json.loads(json_line(tick.record))["alerts"])
         recorder.close()
 
-    def replay(self, out: str) -> tuple[int, list[object]]:
+    def replay(self, out: str, *more: str) -> tuple[int, list[object]]:
         words = ["replay", self.path / "recording", "--rig", self.rig, "--bank", self.bank, "--model", self.model]
-        code = main([str(word) for word in (*words, "--out", self.path / out, "--no-film")])
+        code = main([str(word) for word in (*words, "--out", self.path / out, "--no-film", *more)])
         lines = (self.path / out / "alerts.jsonl").read_text().splitlines()
         return code, [json.loads(line)["alerts"] for line in lines]
 
@@ -93,6 +96,28 @@ def test_a_part_of_a_drive_keeps_the_numbers_of_its_ticks(tmp_path: Path) -> Non
     assert (code, alerts) == (0, drive.alerts)
     lines = (tmp_path / "one" / "alerts.jsonl").read_text().splitlines()
     assert [json.loads(line)["tick"] for line in lines] == list(range(1, 12))
+
+
+def test_another_site_may_judge_the_drive(tmp_path: Path) -> None:
+    drive = Recorded(tmp_path, lossless=True)
+    site = tmp_path / "site.yaml"
+    site.write_text("zone: road\n")
+    code, alerts = drive.replay("road", "--site", str(site))
+    assert code == 0
+    assert alerts[:7] == drive.alerts[:7]
+    assert alerts[7:] != drive.alerts[7:]
+
+
+def test_site_settings_that_cannot_be_read_are_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "airside.alerts.mcap_recorder.site_text", lambda site: f'{{"zone": "{site.zone}", "tick_ms": 0}}'
+    )
+    drive = Recorded(tmp_path, lossless=True)
+    assert drive.replay("one")[0] == 0
+    assert "2 faults of the recording; the last: " in (said := capsys.readouterr().err)
+    assert "the site settings cannot be read (tick_ms: must be positive, got 0)" in said
 
 
 def test_two_runs_in_one_folder_are_not_taken_for_one(tmp_path: Path) -> None:
@@ -119,6 +144,14 @@ def test_what_a_killed_recorder_lost_is_said(tmp_path: Path, capsys: pytest.Capt
     assert code == 0
     assert 0 < len(alerts) <= 12
     assert "faults of the recording" in capsys.readouterr().err
+
+
+def test_the_rig_of_another_vehicle_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    drive = Recorded(tmp_path, lossless=True)
+    drive.rig.write_text(RIG.replace("front", "left"))
+    words = ["replay", drive.path / "recording", "--rig", drive.rig, "--bank", drive.bank, "--model", drive.model]
+    assert main([str(word) for word in (*words, "--out", tmp_path / "out")]) == 2
+    assert "no camera 'front'" in capsys.readouterr().err
 
 
 def test_what_is_no_recording_of_airside_is_refused(tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import yaml
 
-from airside.config import RigConfig, SiteConfig, load_rig, load_site
+from airside.config import RigConfig, SiteConfig, load_rig, load_site, site_from_text, site_text
+from airside.config.site import ZoneConfig
 from airside.errors import UsageError
 from airside.geometry.ground import ground_point_from_uv
 
@@ -32,6 +33,18 @@ def test_shipped_rig() -> None:
     point = ground_point_from_uv((195.5, 111.5), camera.pinhole, mount)  # 3 degrees down from 1.8 m
     assert point is not None
     assert point[0] == pytest.approx(1.2 + 1.8 / np.tan(np.radians(3)))
+
+
+def test_a_recorded_site_is_the_same_and_opens_as_a_file(tmp_path: Path) -> None:
+    site = SiteConfig(zone="ramp", zones=(ZoneConfig("ramp", 12.5, 1.75),), reaction_s=0.1 + 0.2, tick_ms=150)
+    assert site_from_text(site_text(site)) == site
+    assert load_site(write(tmp_path, site_text(site))) == site
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}x", '{"zone": 3}', '{"zones": []}', '{"speed": 1}', "[" * 10_000])
+def test_a_recorded_site_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(UsageError):
+        site_from_text(text)
 
 
 def test_shipped_site_names_every_setting_with_its_default() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -311,6 +312,28 @@ def test_the_same_recording_gives_the_same_records(engine: OnnxEngine, tmp_path:
         return [json_line(replace(record, bank_snapshot="")) for record in records]
 
     assert run("one") == run("two")
+
+
+def test_recorded_pictures_of_a_lens_are_looked_at_as_in_the_drive(engine: OnnxEngine, tmp_path: Path) -> None:
+    store = BankStore(tmp_path / "bank")
+    store.create(taught_bank(engine), "test", "first")
+    barrel = replace(
+        RIG["front"], model="plumb_bob", coefficients=(-0.25, 0.05, 0.001, -0.001), pinhole_fov_deg=130.0
+    )  # fmt: skip
+    live, replayed = (
+        Pipeline(engine, store, site=SiteConfig(bev_every=1), rig={"front": barrel}, rectified=rectified)
+        for rectified in (False, True)
+    )
+    for k in range(1, 4):
+        one = live.tick(bundle(k, frame("front", k, RED)))
+        two = replayed.tick(bundle(k, one.views[0].frame))
+        assert 0.1 < two.views[0].net.observed.mean() < 0.9
+        np.testing.assert_array_equal(two.views[0].net.observed, one.views[0].net.observed)
+        assert one.occupancy is not None
+        assert two.occupancy is not None
+        np.testing.assert_array_equal(two.occupancy.cells, one.occupancy.cells)
+        lines = [json.loads(json_line(tick.record)) for tick in (one, two)]
+        assert lines[0]["alerts"] == lines[1]["alerts"]
 
 
 def test_a_registered_object_is_no_alert_from_the_next_tick_on(pipeline: Pipeline, monkeypatch: Any) -> None:

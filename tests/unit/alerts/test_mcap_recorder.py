@@ -29,10 +29,11 @@ from mcap.stream_reader import StreamReader
 
 from airside.alerts import mcap_recorder
 from airside.alerts.jsonl import json_line
-from airside.alerts.mcap_recorder import CAMERA_INFO_EVERY, WAITING_PICTURES, McapRecorder
+from airside.alerts.mcap_recorder import CAMERA_INFO_EVERY, SITE_TOPIC, WAITING_PICTURES, McapRecorder
 from airside.alerts.recording_messages import RecordedCamera, quaternion_xyzw
 from airside.alerts.ros2_messages import detections, diagnostics, occupancy_grid
 from airside.alerts.ros2_types import ros2_types
+from airside.config import SiteConfig, site_from_text
 from airside.config.publish import RecorderConfig
 from airside.errors import UnavailableError
 from airside.geometry.camera_model import PinholeCamera
@@ -119,6 +120,25 @@ def test_the_official_reader_and_rosbags_see_every_field(tmp_path: Path) -> None
     assert_equal(topics["/airside/occupancy"][1][1], wanted)
     _check_pictures(topics)
     _check_with_rosbags(path, len(records))
+
+
+def test_the_site_is_in_each_file_and_once_more_whenever_it_changes(tmp_path: Path) -> None:
+    road, stand = SiteConfig(), SiteConfig(zone="stand")
+    small = RecorderConfig(keep_free_mb=0.0, part_mb=0.001)  # a CAUTION ends each file
+    recorder = McapRecorder(tmp_path, small, OFFSET_NS)
+    for tick, (site, level) in enumerate(
+        [(road, Level.NONE), (road, Level.CAUTION), (road, Level.NONE), (stand, Level.NONE), (stand, Level.CAUTION)]
+    ):
+        recorder.follow_site(site)
+        recorder.publish(tick_record(tick, published_ns=tick + 2, alerts=(alert(level),)), None)
+        assert recorder.flush(WAIT_S)
+    recorder.close()
+    files = [read(path) for path in sorted(tmp_path.glob("*.mcap"))]
+    assert [[site_from_text(text.data) for _, text in topics[SITE_TOPIC]] for topics in files] == [
+        [road], [road, stand]
+    ]  # fmt: skip
+    (_, (changed_ns, _)), ticks = files[1][SITE_TOPIC], files[1]["/airside/tick"]
+    assert changed_ns == ticks[1][0]
 
 
 def _check_pictures(topics: dict[str, list[tuple[int, Any]]]) -> None:

@@ -29,14 +29,13 @@ from airside.cameras.sources import open_camera
 from airside.commands.engine_choice import ready_engine
 from airside.commands.feeds import Feed, camera_feed
 from airside.commands.live_duty import LiveDuty
-from airside.commands.replay import as_recorded
 from airside.commands.run import _duty
 from airside.commands.run_files import RunFiles
 from airside.commands.run_summary import RunSummary
 from airside.commands.stop_request import StopRequest
 from airside.commands.tick_pictures import CameraPicture
 from airside.commands.watching import watch
-from airside.config import SiteConfig, load_rig
+from airside.config import SiteConfig
 from airside.engine.engine import NetworkOutput
 from airside.engine.onnx import load_engine
 from airside.errors import StorageError, UsageError
@@ -413,10 +412,3 @@ def test_publishing_is_for_a_live_rig(shop: SimpleNamespace, airside: Call) -> N
     feed = Feed(lambda stop: iter(()), True, None, 5.0, Counter, lambda: None)
     with pytest.raises(UsageError, match="--publish needs --rig"):
         _duty(argparse.Namespace(publish=settings, site=None), feed, None, SITE)
-
-
-def test_a_replay_with_the_rig_of_another_vehicle_is_refused(shop: SimpleNamespace) -> None:
-    rig = shop.path / "rig.yaml"
-    rig.write_text(RIG.replace("NAME", "left"))
-    with pytest.raises(UsageError, match="no camera 'front'"):
-        as_recorded(load_rig(rig), ("front",))
