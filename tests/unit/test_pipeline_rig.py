@@ -329,6 +329,7 @@ def test_recorded_pictures_of_a_lens_are_looked_at_as_in_the_drive(engine: OnnxE
         two = replayed.tick(bundle(k, one.views[0].frame))
         assert 0.1 < two.views[0].net.observed.mean() < 0.9
         np.testing.assert_array_equal(two.views[0].net.observed, one.views[0].net.observed)
+        np.testing.assert_array_equal(two.views[0].frame.image, one.views[0].frame.image)
         assert one.occupancy is not None
         assert two.occupancy is not None
         np.testing.assert_array_equal(two.occupancy.cells, one.occupancy.cells)
