@@ -17,12 +17,13 @@ from airside.bank.store import BankStore
 from airside.cameras.tick_recording import TickRecording
 from airside.commands import live_duty
 from airside.commands.live_duty import LiveDuty, Outlets, open_outlets
-from airside.config import CameraConfig, MountConfig, RigConfig, SiteConfig
+from airside.config import CameraConfig, MountConfig, RigConfig, SiteConfig, load_site
 from airside.config.publish import MetricsConfig, PublishConfig, RecorderConfig, ZenohConfig
 from airside.engine.onnx import load_engine
 from airside.errors import StorageError, UnavailableError
 from airside.messages import Frame, FrameBundle, HealthState, Occupancy, TickRecord
 from airside.operations.metrics import Metrics
+from airside.operations.settings_watch import Watched
 from airside.pipeline import Pipeline, Tick
 from airside.workload import PATIENCE, STEPS
 from tests.builders import apron_like_picture, taught_bank, tiny_bundle
@@ -138,6 +139,17 @@ def test_everything_that_is_enabled_is_opened_served_and_closed(pipeline: Pipeli
     lines = [json.loads(line) for line in (tmp_path / "a.jsonl").read_text().splitlines()]
     assert all(line["timing_ms"] for line in lines)  # live ticks tell where the time goes
     Metrics(port).close()  # the port is free again
+
+
+def test_the_recording_tells_which_site_each_tick_was_judged_by(pipeline: Pipeline, tmp_path: Path) -> None:
+    site = tmp_path / "site.yaml"
+    site.write_text("zone: road\n")
+    config = PublishConfig(recorder=RecorderConfig(enabled=True, keep_free_mb=0.0))
+    outlets = open_outlets(config, RIG, tmp_path / "recording")
+    duty = LiveDuty(tick_ms=200, rear=(), say=print, outlets=outlets, site=Watched(site, load_site))
+    drive(duty, pipeline, tmp_path / "a.jsonl", 4, lambda number: number == 1 and site.write_text("zone: stand\n"))
+    sites = [tick.site for tick in TickRecording(tmp_path / "recording").ticks()]
+    assert sites == [SiteConfig()] * 2 + [SiteConfig(zone="stand")] * 2
 
 
 def test_a_port_that_is_taken_leaves_nothing_open(tmp_path: Path) -> None:
