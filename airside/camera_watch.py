@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from airside.config import CameraConfig, SiteConfig
+from airside.config import SiteConfig
 from airside.geometry.camera_model import same_shape
 from airside.health import OK, frozen_count, frozen_health, picture_health, worst
 from airside.messages import CameraStatus, Frame, Health, HealthState
@@ -25,11 +25,12 @@ class Watched:
 
 
 def judged(
-    name: str, frame: Frame | None, watched: Watched, now_ns: int, site: SiteConfig, mount: CameraConfig | None
+    name: str, frame: Frame | None, watched: Watched, now_ns: int, site: SiteConfig, size_px: tuple[int, int] | None
 ) -> tuple[CameraStatus, Watched]:
     """The camera's status, ``observed`` where ``frame`` is new and may be looked at, and what to remember.
 
     A frame that an earlier tick has seen shows nothing new: the camera is what that tick found, until it is stale.
+    ``size_px``: width and height, at any scale, of the camera's frames; ``None``: any.
     """
     if frame is None:
         return CameraStatus(name, _blind("no_frame"), None, observed=False), watched
@@ -38,7 +39,7 @@ def judged(
         return CameraStatus(name, clock, frame.capture_ns, observed=False), watched
     if frame.index == watched.index:
         return CameraStatus(name, watched.health, frame.capture_ns, observed=False), watched
-    shape = _shape_health(frame.image, mount)
+    shape = _shape_health(frame.image, size_px)
     if shape.state is HealthState.BLIND:
         refused = replace(watched, index=frame.index, health=shape)
         return CameraStatus(name, shape, frame.capture_ns, observed=False), refused
@@ -61,11 +62,11 @@ def _clock_health(capture_ns: int, now_ns: int, site: SiteConfig) -> Health:
     return _blind("stale") if now_ns - capture_ns > site.stale_ms * 1_000_000 else OK
 
 
-def _shape_health(image: np.ndarray, mount: CameraConfig | None) -> Health:
-    if mount is None:
+def _shape_health(image: np.ndarray, size_px: tuple[int, int] | None) -> Health:
+    if size_px is None:
         return OK
     taken = image.shape[1], image.shape[0]
-    return OK if same_shape(taken, (mount.width, mount.height)) else _blind("wrong_size")
+    return OK if same_shape(taken, size_px) else _blind("wrong_size")
 
 
 def _blind(reason: str) -> Health:

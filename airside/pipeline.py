@@ -174,8 +174,9 @@ class Pipeline:
         newest = {frame.camera: frame for frame in bundle.frames}
         troubles = {name: tuple(r for camera, r in bundle.troubles if camera == name) for name in self._rig}
         statuses: list[CameraStatus] = []
-        for name, mount in self._rig.items():
-            status, watched = judged(name, newest.get(name), self._watched[name], bundle.now_ns, self.site, mount)
+        for name in self._rig:
+            size_px = self._rectifiers[name].takes_px if name in self._rectifiers else None
+            status, watched = judged(name, newest.get(name), self._watched[name], bundle.now_ns, self.site, size_px)
             if name in workload.skipped and status.observed:
                 status = replace(status, health=_SHED, observed=False)  # and looked at when its turn comes
             else:

@@ -35,6 +35,12 @@ class Rectifier:
         self._lens = camera.lens
         self._maps: _Maps | None = None
 
+    @property
+    def takes_px(self) -> tuple[int, int]:
+        """Width and height, at any scale, of the frames it takes."""
+        taken = self._camera.pinhole if self._done else self._camera
+        return taken.width, taken.height
+
     def frame(self, frame: Frame) -> Frame:
         """The rectified frame; the same object where the camera is a pinhole, or the frame rectified.
 

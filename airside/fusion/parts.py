@@ -12,8 +12,9 @@ WIDTH = 0.2  # of the known thing's: a cone before a bus is a cone, whatever sur
 
 
 def parts_of_known(sightings: Sequence[Sighting]) -> frozenset[int]:
-    """Numbers of the placed unknown ones among ``sightings`` that a known thing of the same picture surrounds, that end
-    no lower in the picture than it does, and that are no nearer: whoever drives there meets the known thing first.
+    """Numbers of the placed unknown ones among ``sightings`` that a known thing of the same picture surrounds, that
+    are no larger, end higher in the picture than it does and are not clearly nearer: whoever drives there meets the
+    known thing first.
 
     A stair truck's box in fog is one. A drum before a truck is none, for its foot is the lower one.
     """
@@ -33,7 +34,8 @@ def _is_part(odd: Sighting, thing: Sighting) -> bool:
     left, _, right, foot = thing.region.box_px
     return (
         odd.camera == thing.camera
-        and odd_foot <= foot
+        and odd_foot < foot  # both may be cut off by the picture's end: then nothing is told by them
+        and odd.region.patches <= thing.region.patches
         and odd_right - odd_left >= WIDTH * (right - left)
         and thing.placement.range_m <= (1 + NEARER) * odd.placement.range_m
         and _share_inside(odd.region.box_px, thing.region.box_px) >= INSIDE

@@ -25,7 +25,7 @@ def frame(image: np.ndarray, capture_ms: int, index: int) -> Frame:
 
 
 def look(newest: Frame | None, now_ms: int, watched: Watched = Watched()) -> tuple[CameraStatus, Watched]:  # noqa: B008
-    return judged("front", newest, watched, now_ms * MS, SITE, MOUNT)
+    return judged("front", newest, watched, now_ms * MS, SITE, (MOUNT.width, MOUNT.height))
 
 
 @pytest.mark.parametrize(

@@ -318,7 +318,8 @@ def test_recorded_pictures_of_a_lens_are_looked_at_as_in_the_drive(engine: OnnxE
     store = BankStore(tmp_path / "bank")
     store.create(taught_bank(engine), "test", "first")
     barrel = replace(
-        RIG["front"], model="plumb_bob", coefficients=(-0.25, 0.05, 0.001, -0.001), pinhole_fov_deg=130.0
+        RIG["front"], model="plumb_bob", coefficients=(-0.25, 0.05, 0.001, -0.001), pinhole_fov_deg=130.0,
+        pinhole_size_px=(240, 112),
     )  # fmt: skip
     live, replayed = (
         Pipeline(engine, store, site=SiteConfig(bev_every=1), rig={"front": barrel}, rectified=rectified)
@@ -327,6 +328,8 @@ def test_recorded_pictures_of_a_lens_are_looked_at_as_in_the_drive(engine: OnnxE
     for k in range(1, 4):
         one = live.tick(bundle(k, frame("front", k, RED)))
         two = replayed.tick(bundle(k, one.views[0].frame))
+        assert two.record.cameras[0].observed
+        assert two.record.cameras == one.record.cameras
         assert 0.1 < two.views[0].net.observed.mean() < 0.9
         np.testing.assert_array_equal(two.views[0].net.observed, one.views[0].net.observed)
         np.testing.assert_array_equal(two.views[0].frame.image, one.views[0].frame.image)

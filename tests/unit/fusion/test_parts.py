@@ -37,7 +37,7 @@ def test_what_a_known_thing_surrounds_and_precedes_is_its_part_and_faint() -> No
 @pytest.mark.parametrize(
     ("box", "range_m"),
     [
-        pytest.param((200, 100, 350, 301), 21.0, id="its foot is the lower one: it stands before the stairs"),
+        pytest.param((200, 100, 350, 300), 21.0, id="its foot is the lower one: it stands before the stairs"),
         pytest.param(BOX_ON_THEM, 17.9, id="more than a tenth nearer"),
         pytest.param((200, 240, 259, 290), 21.0, id="a cone: less than a fifth as wide"),
         pytest.param((50, 100, 250, 290), 21.0, id="a quarter of it beside the stairs"),
