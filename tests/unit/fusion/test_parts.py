@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -48,6 +49,12 @@ def test_everything_else_stays_a_thing_of_its_own(box: Box, range_m: float) -> N
     seen = [stairs(), sighting(Kind.UNKNOWN, box, range_m)]
     assert parts_of_known(seen) == frozenset()
     assert not any(o.faint for o in joined(seen, ()))
+
+
+def test_what_is_larger_than_the_thing_around_it_is_no_part() -> None:
+    odd = sighting(Kind.UNKNOWN, BOX_ON_THEM, 21.0)
+    larger = replace(odd, region=replace(odd.region, patches=10.0))
+    assert parts_of_known([stairs(), larger]) == frozenset()
 
 
 def test_pictures_of_other_cameras_surround_nothing() -> None:
